@@ -1,0 +1,7 @@
+//! The Kubernetes API types. Field comments are what `kubectl explain` shows.
+#![allow(
+    unreachable_pub,
+    reason = "kube's schema derive repeats public structs in a private scope"
+)]
+
+pub mod v1beta1;

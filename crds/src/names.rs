@@ -1,0 +1,87 @@
+//! Every annotation, label, reason and field-manager string, each once.
+
+/// The API group of MetalLB's kinds, which ferrolb serves unchanged.
+pub const GROUP: &str = "metallb.io";
+
+/// Annotation prefix that MetalLB deprecated and still honours.
+pub const DEPRECATED_PREFIX: &str = "metallb.universe.tf/";
+
+/// An annotation that exists under the current and under the deprecated prefix. The current key
+/// wins by presence, even when its value is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnotationKey {
+    /// `metallb.io/...`
+    pub current: &'static str,
+    /// `metallb.universe.tf/...`
+    pub deprecated: &'static str,
+}
+
+/// The pool a Service's address must come from.
+pub const ADDRESS_POOL: AnnotationKey = AnnotationKey {
+    current: "metallb.io/address-pool",
+    deprecated: "metallb.universe.tf/address-pool",
+};
+
+/// The addresses a Service asks for, comma separated.
+pub const LOAD_BALANCER_IPS: AnnotationKey = AnnotationKey {
+    current: "metallb.io/loadBalancerIPs",
+    deprecated: "metallb.universe.tf/loadBalancerIPs",
+};
+
+/// Services with the same value here may share an address.
+pub const ALLOW_SHARED_IP: AnnotationKey = AnnotationKey {
+    current: "metallb.io/allow-shared-ip",
+    deprecated: "metallb.universe.tf/allow-shared-ip",
+};
+
+/// Written by the controller: the pool a Service's address came from.
+pub const ALLOCATED_FROM_POOL: &str = "metallb.io/ip-allocated-from-pool";
+
+/// Nodes with this label, whatever its value, announce nothing. Kubernetes' own.
+pub const EXCLUDE_FROM_LOAD_BALANCERS: &str =
+    "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// ServiceL2Status labels: the announcing node, the Service's name and its namespace.
+pub mod l2_status {
+    /// The announcing node.
+    pub const NODE: &str = "metallb.io/node";
+    /// The Service's name.
+    pub const SERVICE_NAME: &str = "metallb.io/service-name";
+    /// The Service's namespace.
+    pub const SERVICE_NAMESPACE: &str = "metallb.io/service-namespace";
+    /// `generateName` of the objects.
+    pub const NAME_PREFIX: &str = "l2-";
+}
+
+/// `source.component` of the Events, as MetalLB writes it: people and scripts search for it.
+pub mod component {
+    /// Events about allocation.
+    pub const CONTROLLER: &str = "metallb-controller";
+    /// Events about announcement.
+    pub const SPEAKER: &str = "metallb-speaker";
+}
+
+/// Reasons of the Events on Services. Up to [`ANNOUNCE_FAILED`](event::ANNOUNCE_FAILED) they are MetalLB's, inconsistent
+/// capitals included; the others are ours.
+pub mod event {
+    /// An address was given.
+    pub const IP_ALLOCATED: &str = "IPAllocated";
+    /// No address could be given.
+    pub const ALLOCATION_FAILED: &str = "AllocationFailed";
+    /// The present address is no longer allowed.
+    pub const CLEAR_ASSIGNMENT: &str = "ClearAssignment";
+    /// The addresses asked for cannot be read.
+    pub const LOAD_BALANCER_FAILED: &str = "LoadBalancerFailed";
+    /// An annotation has the deprecated prefix.
+    pub const DEPRECATED_ANNOTATION: &str = "deprecatedAnnotation";
+    /// RequireDualStack with a single cluster IP.
+    pub const NOT_ENOUGH_CLUSTER_IPS: &str = "not enough clusterips";
+    /// A node announces the address.
+    pub const NODE_ASSIGNED: &str = "nodeAssigned";
+    /// The announcing node lacks the interfaces asked for.
+    pub const ANNOUNCE_FAILED: &str = "announceFailed";
+    /// The address is assigned, and no L2Advertisement makes any node announce it.
+    pub const NOT_ANNOUNCED: &str = "notAnnounced";
+    /// An object of the configuration was rejected; on the object itself.
+    pub const INVALID_CONFIGURATION: &str = "InvalidConfiguration";
+}

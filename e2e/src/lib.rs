@@ -1,0 +1,22 @@
+//! The lab (a real Kubernetes cluster in network namespaces of one machine) and the harness of the
+//! tests that run in it.
+//!
+//! `bin/lab` builds the cluster and takes it down; the tests attach to one that is up. Both sides
+//! know it by [`plan`] (names and addresses, the same every time) and by [`state`] (what this run
+//! of it left on disk).
+
+pub mod client;
+pub mod cluster;
+pub mod down;
+pub mod fault;
+pub mod interrupt;
+pub mod namespace;
+pub mod observer;
+pub mod plan;
+pub mod process;
+pub mod raw;
+pub mod state;
+pub mod temp_ns;
+pub mod trace;
+pub mod up;
+pub mod wait;
