@@ -76,6 +76,8 @@ pub mod event {
     pub const DEPRECATED_ANNOTATION: &str = "deprecatedAnnotation";
     /// RequireDualStack with a single cluster IP.
     pub const NOT_ENOUGH_CLUSTER_IPS: &str = "not enough clusterips";
+    /// PreferDualStack, and the second address could not be given.
+    pub const ADDITIONAL_ASSIGN_FAILED: &str = "AdditionalAssignFailed";
     /// A node announces the address.
     pub const NODE_ASSIGNED: &str = "nodeAssigned";
     /// The announcing node lacks the interfaces asked for.
@@ -84,4 +86,32 @@ pub mod event {
     pub const NOT_ANNOUNCED: &str = "notAnnounced";
     /// An object of the configuration was rejected; on the object itself.
     pub const INVALID_CONFIGURATION: &str = "InvalidConfiguration";
+}
+
+/// Conditions on Services, written only while there is something wrong.
+pub mod condition {
+    /// Whether anybody answers for the address.
+    pub const ANNOUNCED: &str = "ferrolb.io/Announced";
+    /// Why not: no L2Advertisement covers the address.
+    pub const NO_ADVERTISEMENT: &str = "NoAdvertisement";
+}
+
+/// The ConfigurationState objects.
+pub mod configuration_state {
+    /// The controller's object.
+    pub const CONTROLLER: &str = "controller";
+    /// What a speaker's object is called, before the node's name.
+    pub const SPEAKER_PREFIX: &str = "speaker-";
+    /// Label: which program the object is about.
+    pub const COMPONENT_TYPE: &str = "metallb.io/component-type";
+    /// Label on a speaker's object: its node.
+    pub const NODE_NAME: &str = "metallb.io/node-name";
+    /// Condition of the controller's object.
+    pub const POOL_CONDITION: &str = "poolReconcilerValid";
+    /// Condition of a speaker's object.
+    pub const CONFIG_CONDITION: &str = "configReconcilerValid";
+    /// Reason while all is well.
+    pub const RECONCILED: &str = "Reconciled";
+    /// Reason while something is not.
+    pub const CONFIGURATION_ERROR: &str = "ConfigurationError";
 }

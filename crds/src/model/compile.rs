@@ -30,6 +30,19 @@ pub struct Resources {
     pub advertisements: Vec<L2Advertisement>,
     /// The labels of all namespaces, by name, for namespace selectors.
     pub namespaces: BTreeMap<String, Labels>,
+    /// Objects that exist and do not even fit their type. They are invalid, not gone.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An object that does not fit its type.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unreadable {
+    /// The object's kind.
+    pub kind: Kind,
+    /// The object's name.
+    pub name: String,
+    /// What does not fit.
+    pub error: String,
 }
 
 /// The configuration in force.
@@ -92,6 +105,9 @@ pub fn compile(resources: &Resources, last: &Config) -> Compiled {
     for pool in pools {
         compile_pool(pool, resources, last, &mut compiled);
     }
+    for object in &resources.unreadable {
+        compile_unreadable(object, last, &mut compiled);
+    }
     let by_name = &compiled.config.pools;
     let mut advertisements = BTreeMap::new();
     for object in &resources.advertisements {
@@ -106,6 +122,13 @@ pub fn compile(resources: &Resources, last: &Config) -> Compiled {
                     advertisements.insert(name, kept.clone());
                 }
             }
+        }
+    }
+    for object in &resources.unreadable {
+        if let (Kind::L2Advertisement, Some(kept)) =
+            (object.kind, last.advertisements.get(&object.name))
+        {
+            advertisements.insert(object.name.clone(), kept.clone());
         }
     }
     compiled.config.advertisements = advertisements;
@@ -129,15 +152,41 @@ fn compile_pool(
         Err(found) => {
             compiled.problems.extend(found);
             let name = PoolName::from(object.metadata.name.clone().unwrap_or_default());
-            match last.pools.get(&name) {
-                Some(kept) if object::check_overlap(kept, accepted).is_ok() => {
-                    accepted.insert(name, kept.clone());
-                }
-                Some(_) | None => {
-                    compiled.config.unreadable_pools.insert(name);
-                }
-            }
+            keep_last_form(name, last, &mut compiled.config);
         }
+    }
+}
+
+/// The invalid pool `name` stays what it was; if it never was anything, its addresses are kept as
+/// they are.
+fn keep_last_form(name: PoolName, last: &Config, config: &mut Config) {
+    match last.pools.get(&name) {
+        Some(kept) if object::check_overlap(kept, &config.pools).is_ok() => {
+            config.pools.insert(name, kept.clone());
+        }
+        Some(_) | None => {
+            config.unreadable_pools.insert(name);
+        }
+    }
+}
+
+fn compile_unreadable(object: &Unreadable, last: &Config, compiled: &mut Compiled) {
+    let Unreadable { kind, name, error } = object;
+    compiled.problems.push(Problem {
+        kind: *kind,
+        name: name.clone(),
+        field: Field {
+            path: "spec",
+            index: None,
+        },
+        cause: Cause::Unreadable(error.clone()),
+    });
+    match kind {
+        Kind::IpAddressPool => {
+            keep_last_form(PoolName::from(name.as_str()), last, &mut compiled.config);
+        }
+        // Kept once the advertisements are known.
+        Kind::L2Advertisement => {}
     }
 }
 

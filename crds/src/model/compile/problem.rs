@@ -100,6 +100,9 @@ pub enum Cause {
     /// A weight outside 1 to 100, which the schema refuses too.
     #[error("weight {0} is not from 1 to 100")]
     Weight(i32),
+    /// An object that does not fit its type; the API server's schema normally prevents it.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
 }
 
 impl Cause {
@@ -114,6 +117,7 @@ impl Cause {
             Self::RepeatedSelector(_) => "repeatedSelector",
             Self::InvalidSelector(_) => "invalidSelector",
             Self::Weight(_) => "weight",
+            Self::Unreadable(_) => "unreadable",
         }
     }
 }

@@ -278,3 +278,34 @@ fn advertisements_choose_pools_by_name_by_label_or_all() {
         assert_eq!(found, chosen, "{spec}");
     }
 }
+
+#[test]
+fn an_object_that_fits_no_type_is_invalid_and_not_gone() {
+    let good = Resources {
+        pools: vec![simple_pool("p", "192.0.2.0/24")],
+        advertisements: vec![advertisement("metadata: {name: a}")],
+        ..Resources::default()
+    };
+    let first = compile(&good, &Config::default()).config;
+    let unreadable = |kind, name: &str| Unreadable {
+        kind,
+        name: name.to_owned(),
+        error: "spec: expected a map".to_owned(),
+    };
+    let broken = Resources {
+        unreadable: vec![
+            unreadable(Kind::IpAddressPool, "p"),
+            unreadable(Kind::IpAddressPool, "never-read"),
+            unreadable(Kind::L2Advertisement, "a"),
+        ],
+        ..Resources::default()
+    };
+    let second = compile(&broken, &first);
+    assert_eq!(second.config.pools, first.pools);
+    assert_eq!(second.config.advertisements, first.advertisements);
+    assert_eq!(second.config.unreadable_pools, BTreeSet::from(["never-read".into()]));
+    assert_eq!(
+        messages(&second)[0],
+        "IPAddressPool \"never-read\": spec: cannot be read: spec: expected a map"
+    );
+}

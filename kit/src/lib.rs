@@ -1,0 +1,11 @@
+//! Shell pieces that controller and speaker share: logs, flags, Events, watches, and the metrics
+//! and health servers. Nothing here decides anything about addresses or announcements, and nothing
+//! pure may depend on it.
+#![warn(missing_docs)]
+
+pub mod admin;
+pub mod client;
+pub mod events;
+pub mod feed;
+pub mod goflags;
+pub mod telemetry;

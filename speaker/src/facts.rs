@@ -1,0 +1,49 @@
+//! What the engine knows of Kubernetes objects: the few facts that decide anything, and no more.
+//! A speaker holds these for the whole cluster, so they are kept small; `view` makes them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::selector::Labels;
+use serde::{Deserialize, Serialize};
+
+/// A Service of type LoadBalancer that is ours to announce.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceFacts {
+    /// The addresses in its status, in their order there.
+    pub addresses: Vec<IpAddr>,
+    /// Its labels, which advertisements select Services by.
+    pub labels: Labels,
+    /// Which nodes may take its traffic.
+    pub traffic: Traffic,
+}
+
+/// `externalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Traffic {
+    /// Every node passes it on.
+    Cluster,
+    /// Only nodes with a usable endpoint take it.
+    Local,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its labels, which advertisements select nodes by.
+    pub labels: Labels,
+    /// Its `NetworkUnavailable` condition is true.
+    pub network_unavailable: bool,
+}
+
+/// One EndpointSlice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceFacts {
+    /// The Service it belongs to.
+    pub service: ServiceKey,
+    /// Whether it has a usable endpoint at all; one without a node counts here only.
+    pub usable: bool,
+    /// The nodes that have a usable endpoint.
+    pub nodes: BTreeSet<NodeName>,
+}

@@ -1,0 +1,281 @@
+//! One link's packet socket and the loop that answers on it.
+//!
+//! ```text
+//!            kernel filter        respond (pure)
+//!   link ───────────────▶ Port::run ─────────▶ reply sent in place, on the same socket
+//!    ▲                     │   ▲ reads ArcSwap<Table>, for every frame
+//!    │                     └───────▶ Heard ──▶ channel to the engine (never waited for)
+//!    └──────────── Port::send ◀─── gratuitous frames
+//! ```
+//!
+//! It carries out what [`respond`] decides. No request ever waits for the engine: there is no
+//! channel or lock between receiving and sending. A port belongs to an interface *index*; when
+//! netlink reports the link gone, the owner drops it. The socket itself never says so: after a
+//! deletion it just stays silent, even if a link of the same name comes back (tried on Linux 6.18).
+
+use std::io::{self, ErrorKind, Read as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crds::model::ids::{IfIndex, MacAddr};
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+use super::packet;
+use crate::announce::table::Table;
+use crate::filter::Program;
+use crate::respond::{DropReason, Heard, Outcome, Rx, Verdict, respond};
+
+/// Frames handled before other tasks of the runtime get a turn.
+const BATCH: usize = 64;
+/// An ARP frame has 42 to 60 bytes; the rest of a longer one does not matter and is cut off.
+const RECEIVE_LEN: usize = 128;
+/// Waits after a failed read, doubling from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// An open link: receives, answers and sends.
+#[derive(Debug)]
+pub struct Port {
+    index: IfIndex,
+    /// The link's MAC in the low 48 bits, so that it can change under a running port.
+    mac: AtomicU64,
+    socket: AsyncFd<Socket>,
+    counters: PortCounters,
+}
+
+/// What happened on a port since it was opened. Written by the port, read by the metrics.
+#[derive(Debug, Default)]
+pub struct PortCounters {
+    received: AtomicU64,
+    replies: AtomicU64,
+    drops: [AtomicU64; DropReason::ALL.len()],
+    receive_errors: AtomicU64,
+    send_errors: AtomicU64,
+    unheard: AtomicU64,
+    queue_drops: AtomicU64,
+}
+
+impl PortCounters {
+    /// Frames read: those that passed the kernel filter.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Replies handed to the kernel.
+    pub fn replies(&self) -> u64 {
+        self.replies.load(Ordering::Relaxed)
+    }
+
+    /// Frames not answered for `reason`.
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Failed reads, `ENETDOWN` included.
+    pub fn receive_errors(&self) -> u64 {
+        self.receive_errors.load(Ordering::Relaxed)
+    }
+
+    /// Frames, replies or others, that the kernel did not take.
+    pub fn send_errors(&self) -> u64 {
+        self.send_errors.load(Ordering::Relaxed)
+    }
+
+    /// [`Heard`] that the engine was too busy to take.
+    pub fn unheard(&self) -> u64 {
+        self.unheard.load(Ordering::Relaxed)
+    }
+
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Why one pass over the receive queue ended.
+enum Drained {
+    Empty,
+    BatchFull,
+    Failed(io::Error),
+}
+
+impl Port {
+    /// Opens the link with `index` and `mac`, with `program` as the kernel filter. Needs
+    /// CAP_NET_RAW, nothing more, and a tokio runtime with I/O on the calling thread.
+    ///
+    /// # Errors
+    /// The failing system call's; `ENODEV` when the link has gone in the meantime.
+    pub fn open(index: IfIndex, mac: MacAddr, program: &Program) -> io::Result<Self> {
+        Ok(Self {
+            index,
+            mac: AtomicU64::new(to_bits(mac)),
+            socket: packet::open(index, program)?,
+            counters: PortCounters::default(),
+        })
+    }
+
+    /// The link's index.
+    pub fn index(&self) -> IfIndex {
+        self.index
+    }
+
+    /// The MAC that is being answered with.
+    pub fn mac(&self) -> MacAddr {
+        from_bits(self.mac.load(Ordering::Relaxed))
+    }
+
+    /// Counters since the port was opened.
+    pub fn counters(&self) -> &PortCounters {
+        &self.counters
+    }
+
+    /// Takes over a changed MAC or changed pool ranges, while running and without losing a frame:
+    /// the next frame is answered with `mac`, and the filter is replaced in one step. A port is not
+    /// reopened for this, as its queue and counters would be lost. The program holds the MAC as
+    /// well, so both always come together.
+    ///
+    /// Frames queued under the old filter are judged by [`respond`] like any other, so they need
+    /// not be discarded: the filter only saves work.
+    ///
+    /// # Errors
+    /// From attaching the filter; then the old one stays in force, which is safe but may be deaf to
+    /// a new range.
+    pub fn update(&self, mac: MacAddr, program: &Program) -> io::Result<()> {
+        self.mac.store(to_bits(mac), Ordering::Relaxed);
+        packet::attach(self.socket.get_ref(), program)
+    }
+
+    /// Sends a whole Ethernet frame on this link, at once or not at all.
+    ///
+    /// A link that went down leaves `ENETDOWN` behind on the socket, which the next call gets, be it
+    /// a send long after the link came back: the very announcement that a link's return asks for.
+    /// Hence that error is only believed the second time (tried on Linux 6.18).
+    ///
+    /// # Errors
+    /// `ENETDOWN` while the link is down, `ENXIO` once it is gone, `EAGAIN` or `ENOBUFS` when the
+    /// kernel's queues are full. Counted here; the caller need only decide whether to repeat.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        let socket = self.socket.get_ref();
+        let sent = match socket.send(frame) {
+            Err(error) if error.kind() == ErrorKind::NetworkDown => socket.send(frame),
+            sent => sent,
+        };
+        match sent {
+            // A packet socket takes a frame whole or not at all.
+            Ok(_) => Ok(()),
+            Err(error) => {
+                PortCounters::add(&self.counters.send_errors);
+                Err(error)
+            }
+        }
+    }
+
+    /// Frames that the kernel dropped since the port was opened because they came in faster than
+    /// they were read.
+    ///
+    /// # Errors
+    /// From `getsockopt`; not expected on an open socket.
+    pub fn queue_drops(&self) -> io::Result<u64> {
+        let new = u64::from(packet::take_drops(self.socket.get_ref())?);
+        Ok(self.counters.queue_drops.fetch_add(new, Ordering::Relaxed) + new)
+    }
+
+    /// Answers until the task is aborted; returns only if the runtime's I/O driver has gone.
+    ///
+    /// `heard` gets what others say about addresses. It is never waited for: when the channel is
+    /// full the news is counted and dropped, as a flood of forged frames must not delay an answer.
+    pub async fn run(&self, table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) -> io::Error {
+        let mut pause = PAUSES.0;
+        loop {
+            let mut ready = match self.socket.ready(packet::EVENTS).await {
+                Ok(ready) => ready,
+                Err(error) => return error,
+            };
+            match self.drain(table, heard) {
+                Drained::Empty => {
+                    ready.clear_ready();
+                    pause = PAUSES.0;
+                }
+                Drained::BatchFull => tokio::task::yield_now().await,
+                // Reported once for each time the link goes down. The socket receives again when
+                // the link is back, so there is nothing to do.
+                Drained::Failed(error) if error.kind() == ErrorKind::NetworkDown => {
+                    tracing::info!(interface = %self.index, "link is down");
+                }
+                Drained::Failed(error) => {
+                    tracing::warn!(interface = %self.index, %error, "receiving failed");
+                    tokio::time::sleep(pause).await;
+                    pause = PAUSES.1.min(pause * 2);
+                }
+            }
+        }
+    }
+
+    fn drain(&self, table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) -> Drained {
+        let mut buffer = [0; RECEIVE_LEN];
+        for _ in 0..BATCH {
+            match self.socket.get_ref().read(&mut buffer) {
+                Ok(len) => self.handle(&buffer[..len], table, heard),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Drained::Empty,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    PortCounters::add(&self.counters.receive_errors);
+                    return Drained::Failed(error);
+                }
+            }
+        }
+        Drained::BatchFull
+    }
+
+    fn handle(&self, frame: &[u8], table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) {
+        PortCounters::add(&self.counters.received);
+        let rx = Rx { index: self.index, mac: self.mac() };
+        let table = table.load();
+        let outcome = respond(frame, &rx, &table);
+        self.act(&outcome.verdict);
+        self.tell(&outcome, heard);
+    }
+
+    fn act(&self, verdict: &Verdict<'_>) {
+        match verdict {
+            Verdict::Reply(reply) => {
+                reply.counters.count_request();
+                // An error is counted; the asker will ask again.
+                if self.send(&reply.frame).is_ok() {
+                    reply.counters.count_response();
+                    PortCounters::add(&self.counters.replies);
+                }
+            }
+            Verdict::Drop(reason) => PortCounters::add(&self.counters.drops[*reason as usize]),
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome<'_>, heard: &mpsc::Sender<Heard>) {
+        if let Some(news) = outcome.heard
+            && heard.try_send(news).is_err()
+        {
+            PortCounters::add(&self.counters.unheard);
+        }
+    }
+}
+
+fn to_bits(mac: MacAddr) -> u64 {
+    mac.0.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+}
+
+fn from_bits(bits: u64) -> MacAddr {
+    let [_, _, mac @ ..] = bits.to_be_bytes();
+    MacAddr(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_survives_being_a_number() {
+        let mac = MacAddr([0x02, 0x13, 0x24, 0x35, 0x46, 0xff]);
+        assert_eq!(from_bits(to_bits(mac)), mac);
+    }
+}

@@ -1,0 +1,55 @@
+//! Who answers for an address.
+//!
+//! Today: the first living candidate in an order that every speaker computes alike. The unit is
+//! the [`Group`](group::Group), all addresses of one Service united with those of every Service
+//! that shares one of them, so that a shared address never has two owners.
+//!
+//! Pure: facts come in, an owner or the reason why there is none comes out.
+
+pub mod electorate;
+pub mod group;
+
+use crds::model::ids::NodeName;
+use serde::{Deserialize, Serialize};
+
+/// Why this node does not announce a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Why {
+    /// Another node does.
+    #[error("node \"{0}\" announces it")]
+    OtherNode(NodeName),
+    /// The Service has no address yet.
+    #[error("no address is assigned")]
+    NoAddress,
+    /// An address of the Service is in no pool (any more), or in another than the rest.
+    #[error("its addresses are not in one pool")]
+    NotInPool,
+    /// No advertisement is meant for the pool and the Service.
+    #[error("no L2Advertisement covers it")]
+    NoAdvertisement,
+    /// Nothing would take the traffic.
+    #[error("it has no usable endpoint")]
+    NoEndpoints,
+    /// Every node that an advertisement selects is dead, excluded, without network, or (for
+    /// `externalTrafficPolicy: Local`) without an endpoint.
+    #[error("no node that may announce it is available")]
+    NoCandidate,
+    /// This node is the owner, and has none of the interfaces that the advertisements name.
+    #[error("the owner has none of the interfaces named by its L2Advertisements")]
+    NoInterface,
+}
+
+impl Why {
+    /// A fixed word for logs and metric labels; MetalLB's where it has one.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::OtherNode(_) => "notOwner",
+            Self::NoAddress => "noIPAllocated",
+            Self::NotInPool => "ipNotAllowed",
+            Self::NoAdvertisement => "noMatchingAdvertisement",
+            Self::NoEndpoints => "noEndpoints",
+            Self::NoCandidate => "noCandidate",
+            Self::NoInterface => "noInterface",
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A port at work within a namespace, on a thread and a runtime of its own.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwap;
+use crds::model::ids::{IfIndex, MacAddr};
+use crds::model::range::AddressRange;
+use speaker::announce::table::{Answer, Entry, Links, Table};
+use speaker::filter::Program;
+use speaker::io::port::Port;
+use speaker::respond::Heard;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Namespace, wait_for};
+
+pub struct Responder {
+    pub port: Arc<Port>,
+    pub table: Arc<ArcSwap<Table>>,
+    heard: mpsc::Receiver<Heard>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Responder {
+    /// Opens link `index` of `namespace` with a filter for `range`, and answers nothing yet.
+    pub fn start(namespace: &Namespace, index: IfIndex, mac: MacAddr, range: &str) -> Self {
+        let program = program(range, index, mac);
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let (opened, port) = std_mpsc::channel();
+        let (tell, heard) = mpsc::channel(1024);
+        let (stop, stopped) = oneshot::channel();
+        let namespace = namespace.name().to_owned();
+        let shared = Arc::clone(&table);
+        let thread = thread::spawn(move || {
+            Namespace::enter_named(&namespace);
+            runtime().block_on(async {
+                let port = Arc::new(Port::open(index, mac, &program).unwrap());
+                opened.send(Arc::clone(&port)).unwrap();
+                tokio::select! {
+                    error = port.run(&shared, &tell) => panic!("{error}"),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let port = port.recv().unwrap();
+        Self { port, table, heard, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// From now on answers for exactly these addresses.
+    pub fn answer(&self, answers: &[(Ipv4Addr, Answer)]) {
+        let entry = |&(address, answer)| (address, Entry { links: Links::All, answer });
+        let next = Table::following(&self.table.load(), answers.iter().map(entry));
+        self.table.store(Arc::new(next));
+    }
+
+    /// The next thing heard.
+    pub fn heard(&mut self) -> Heard {
+        wait_for("news", || self.heard.try_recv())
+    }
+
+    /// Waits until `frames` frames have been read in all, and no more than those.
+    pub fn read(&self, frames: u64) {
+        let counters = self.port.counters();
+        wait_for("frame read", || {
+            let received = counters.received();
+            if received >= frames { Ok(()) } else { Err(received) }
+        });
+        assert_eq!(counters.received(), frames, "more frames than expected woke the port");
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            assert!(thread::panicking(), "the port's thread failed");
+        }
+    }
+}
+
+/// The filter for one range on one link.
+pub fn program(range: &str, index: IfIndex, mac: MacAddr) -> Program {
+    Program::compile(&[AddressRange::parse(range).unwrap()], index, mac)
+}
+
+/// A runtime on the calling thread alone, so that its sockets are of the thread's namespace.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
