@@ -20,3 +20,4 @@ pub mod temp_ns;
 pub mod trace;
 pub mod up;
 pub mod wait;
+pub mod web;

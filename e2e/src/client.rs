@@ -1,0 +1,112 @@
+//! The client: what a person at a host on the segment would type, and what came of it.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cluster::Lab;
+use crate::namespace::{inside, output};
+use crate::observer::arp::Mac;
+use crate::plan::{CLIENT, OUTSIDE};
+
+/// The body of a page, asked for from the client; three seconds at most.
+pub fn curl(url: &str) -> Result<String> {
+    curl_from(CLIENT, url)
+}
+
+/// The same from outside the segment.
+pub fn curl_from_outside(url: &str) -> Result<String> {
+    curl_from(OUTSIDE, url)
+}
+
+/// The same from any namespace of the lab.
+pub fn curl_from(namespace: &str, url: &str) -> Result<String> {
+    // --globoff: the brackets of an IPv6 address are no pattern.
+    let args = [
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--globoff",
+        "--max-time",
+        "3",
+        url,
+    ];
+    output(inside(namespace, "curl").args(args)).map(|body| body.trim_end().to_owned())
+}
+
+/// The MACs that answer `arping`, in order of arrival.
+pub fn arping(ip: Ipv4Addr, times: u32) -> Result<Vec<Mac>> {
+    let (count, limit) = (times.to_string(), (times + 1).to_string());
+    let mut command = inside(CLIENT, "arping");
+    command.args(["-I", "eth0", "-c", &count, "-w", &limit, &ip.to_string()]);
+    // It exits with an error when nobody answers, which is an answer too.
+    let printed = command.output()?;
+    Ok(bracketed_macs(&String::from_utf8_lossy(&printed.stdout)))
+}
+
+/// iputils prints `Unicast reply from 172.17.255.1 [02:F1:B0:00:00:0B]  0.6ms`.
+fn bracketed_macs(text: &str) -> Vec<Mac> {
+    text.lines()
+        .filter_map(|line| line.split_once('[')?.1.split_once(']')?.0.parse().ok())
+        .collect()
+}
+
+/// What the client's neighbour cache holds for an address.
+pub fn neighbour(ip: Ipv4Addr) -> Result<Option<Mac>> {
+    let text = output(Command::new("ip").args(["-n", CLIENT, "neigh", "show", &ip.to_string()]))?;
+    Ok(cached_mac(&text))
+}
+
+fn cached_mac(text: &str) -> Option<Mac> {
+    text.split_once("lladdr ")?
+        .1
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Empties the client's neighbour cache, so that the next packet asks anew.
+pub fn forget_neighbours() -> Result<()> {
+    output(Command::new("ip").args(["-n", CLIENT, "neigh", "flush", "all"])).map(drop)
+}
+
+/// Resolves a name at this server from a namespace; over TCP when told to.
+pub fn dig(namespace: &str, server: Ipv4Addr, name: &str, tcp: bool) -> Result<String> {
+    let server = format!("@{server}");
+    let mut command = inside(namespace, "dig");
+    command.args(["+short", "+time=2", "+tries=1", &server, name]);
+    if tcp {
+        command.arg("+tcp");
+    }
+    output(&mut command).map(|text| text.trim().to_owned())
+}
+
+impl Lab {
+    /// Sends what comes from outside for the pool through this node.
+    pub fn route_outside_via(&self, node: &str) -> Result<()> {
+        crate::up::route_outside(self.node(node)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_arping() {
+        let text = "ARPING 172.17.255.1 from 172.18.0.1 eth0\n\
+                    Unicast reply from 172.17.255.1 [02:F1:B0:00:00:0B]  0.6ms\n\
+                    Sent 1 probes (1 broadcast(s))\n";
+        assert_eq!(bracketed_macs(text), [Mac([2, 0xf1, 0xb0, 0, 0, 0x0b])]);
+    }
+
+    #[test]
+    fn reads_the_neighbour_cache() {
+        let text = "172.18.0.11 dev eth0 lladdr 02:f1:b0:00:00:0b REACHABLE\n";
+        assert_eq!(cached_mac(text), Some(Mac([2, 0xf1, 0xb0, 0, 0, 0x0b])));
+        assert_eq!(cached_mac("172.18.0.12 dev eth0 FAILED\n"), None);
+        assert_eq!(cached_mac(""), None);
+    }
+}

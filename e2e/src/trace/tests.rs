@@ -1,0 +1,196 @@
+use super::*;
+
+const IP: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 1);
+const OTHER: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 2);
+
+fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// One ask every 10 ms; each letter is who answers it 1 ms later, `.` nobody, upper case two:
+/// `a` and the letter itself.
+fn trace(script: &str) -> Trace {
+    let mut trace = Trace::empty(&[IP], ms(10));
+    for (index, who) in script.bytes().enumerate() {
+        let ask = ms(10 * index as u64);
+        trace.asks.push(ask);
+        let mut answer = |mac: Mac, after: u64| {
+            trace.answers.push(Answer {
+                at: ask + ms(after),
+                ip: IP,
+                mac,
+                frame_source: mac,
+            });
+        };
+        match who {
+            b'.' => {}
+            b'A'..=b'Z' => {
+                answer(mac(b'a'), 1);
+                answer(mac(who.to_ascii_lowercase()), 2);
+            }
+            _ => answer(mac(who), 1),
+        }
+        trace.end = ask + ms(10);
+    }
+    trace
+}
+
+#[test]
+fn measures_a_gap_from_the_first_unanswered_ask_to_the_next_answer() {
+    let gap = trace("aa...bb").longest_gap(IP);
+    assert_eq!(
+        gap,
+        Gap {
+            from: ms(20),
+            to: ms(51),
+            asks: 3
+        }
+    );
+    assert_eq!(gap.length(), ms(31));
+}
+
+#[test]
+fn finds_the_longest_of_several_gaps() {
+    let trace = trace("a.a...a..a");
+    assert_eq!(trace.gaps(IP).len(), 3);
+    assert_eq!(trace.longest_gap(IP).asks, 3);
+}
+
+#[test]
+fn ends_an_open_gap_with_the_trace() {
+    assert_eq!(
+        trace("aa..").longest_gap(IP),
+        Gap {
+            from: ms(20),
+            to: ms(40),
+            asks: 2
+        }
+    );
+}
+
+#[test]
+fn sees_no_gap_where_every_ask_was_answered() {
+    assert_eq!(trace("aaab").longest_gap(IP), Gap::default());
+}
+
+#[test]
+fn does_not_judge_an_ask_that_had_no_time_yet() {
+    let mut trace = trace("aa.");
+    trace.end = ms(21);
+    assert_eq!(trace.gaps(IP), []);
+}
+
+#[test]
+fn keeps_addresses_apart() {
+    let mut trace = trace("aaa");
+    trace.addresses.push(OTHER);
+    assert_eq!(trace.longest_gap(OTHER).asks, 3);
+    assert_eq!(trace.longest_gap(IP).asks, 0);
+}
+
+#[test]
+fn counts_changes_by_who_answers_first() {
+    let want = [
+        Change {
+            at: ms(31),
+            from: mac(b'a'),
+            to: mac(b'b'),
+        },
+        Change {
+            at: ms(41),
+            from: mac(b'b'),
+            to: mac(b'a'),
+        },
+    ];
+    // In the last round `a` answers before `b`: no change.
+    assert_eq!(trace("aa.bBa").changes(IP), want);
+}
+
+#[test]
+fn takes_a_clean_handover_for_no_rivalry() {
+    assert_eq!(trace("aaabbb").rivalries(IP), []);
+}
+
+#[test]
+fn joins_asks_with_two_answers_into_times() {
+    let script = format!("aBBa{}B", "b".repeat(20));
+    let found = trace(&script).rivalries(IP);
+    assert_eq!(found.len(), 2);
+    let both = BTreeSet::from([mac(b'a'), mac(b'b')]);
+    assert_eq!(
+        found[0],
+        Rivalry {
+            from: ms(10),
+            to: ms(20),
+            macs: both,
+            asks: 2,
+            sure: 2
+        }
+    );
+}
+
+#[test]
+fn doubts_a_second_answer_that_may_be_late() {
+    // The first of the two may answer the ask before, which went unanswered in its time.
+    let found = trace("a.Bb").rivalries(IP);
+    assert_eq!((found[0].asks, found[0].sure), (1, 0));
+}
+
+#[test]
+fn finds_the_first_answer_by_another_after_an_instant() {
+    let trace = trace("ab..b");
+    let first = trace.first_answer_by_other(IP, mac(b'a'), ms(15)).unwrap();
+    assert_eq!((first.at, first.mac), (ms(41), mac(b'b')));
+    assert_eq!(trace.first_answer_by_other(IP, mac(b'b'), ms(15)), None);
+}
+
+#[test]
+fn knows_the_owner_at_a_time() {
+    let trace = trace("aab");
+    assert_eq!(trace.owner_at(IP, ms(0)), None);
+    assert_eq!(trace.owner_at(IP, ms(15)), Some(mac(b'a')));
+    assert_eq!(trace.owner_at(IP, ms(25)), Some(mac(b'b')));
+}
+
+#[test]
+fn is_steady_only_with_one_answerer_and_no_gap() {
+    for (script, from, steady) in [
+        ("aaaa", 0, true),
+        ("aabb", 0, false),
+        ("aabbbb", 20, true),
+        ("aa......aa", 0, false),
+        ("....", 0, false),
+        ("", 0, false),
+    ] {
+        let result = trace(script).steady_since(ms(from));
+        assert_eq!(result.is_ok(), steady, "{script} since {from}: {result:?}");
+    }
+}
+
+#[test]
+fn prints_a_timeline() {
+    let mut trace = trace("aa.aa....bbBB");
+    trace.name(mac(b'a'), "n1");
+    trace.name(mac(b'b'), "n2");
+    let mac = mac(b'b');
+    let kind = Kind::GratuitousRequest;
+    trace.announcements.push(Announcement {
+        at: ms(89),
+        ip: IP,
+        mac,
+        kind,
+    });
+    let text = trace.to_string();
+    let want = "  172.17.255.1
+        0.000 -     0.040  n1 (5 asks)
+        0.050 -     0.080  nobody (4 asks)
+        0.090 -     0.100  n2 (2 asks)
+        0.110 -     0.120  n1 and n2 AT ONCE (2 asks)
+    announced:     0.089 n2 request
+";
+    assert!(text.ends_with(want), "{text}");
+}
