@@ -1,1 +1,25 @@
+//! The controller: gives Services of type LoadBalancer their addresses.
+//!
+//! ```text
+//!   feeds -> view -> reconcile::desk -> plan -> reconcile::run -> API server
+//!                        |
+//!                      alloc (pure)
+//! ```
+#![warn(missing_docs)]
 
+pub mod alloc;
+pub mod app;
+pub mod args;
+pub mod lease;
+pub mod metrics;
+pub mod plan;
+pub mod ready;
+pub mod reconcile;
+pub mod view;
+
+#[cfg(test)]
+extern crate self as controller;
+
+#[cfg(test)]
+#[path = "../benches/fixtures.rs"]
+mod fixtures;

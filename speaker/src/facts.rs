@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// A Service of type LoadBalancer that is ours to announce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceFacts {
+    /// Its UID: a Service that is deleted and made again under its name is another.
+    pub uid: String,
     /// The addresses in its status, in their order there.
     pub addresses: Vec<IpAddr>,
     /// Its labels, which advertisements select Services by.

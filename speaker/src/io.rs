@@ -1,6 +1,9 @@
-//! The only modules that talk to the kernel: packet sockets, netlink, time. They carry out and
-//! report; what to do is decided in the pure modules.
+//! The only modules that talk to the kernel: packet sockets, the mesh's socket, netlink, time. They
+//! carry out and report; what to do is decided in the pure modules.
 
+pub mod clock;
 pub mod links;
+pub mod mesh_socket;
 mod packet;
 pub mod port;
+pub mod ports;

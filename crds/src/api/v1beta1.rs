@@ -11,4 +11,6 @@ pub use ip_address_pool::{
     IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus, ServiceAllocation,
 };
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, WeightedNodeSelector};
-pub use service_l2_status::{ServiceL2Status, ServiceL2StatusStatus};
+pub use service_l2_status::{
+    InterfaceInfo, ServiceL2Status, ServiceL2StatusBody, ServiceL2StatusStatus,
+};

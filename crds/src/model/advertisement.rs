@@ -50,10 +50,8 @@ impl Advertisement {
         if !self.selects_node(labels) {
             return 0;
         }
-        let matching = self
-            .preferences
-            .iter()
-            .filter(|preference| preference.selector.matches(labels));
+        let matching =
+            self.preferences.iter().filter(|preference| preference.selector.matches(labels));
         matching.map(|preference| preference.weight).sum()
     }
 }

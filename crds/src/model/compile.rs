@@ -96,12 +96,8 @@ impl Config {
 pub fn compile(resources: &Resources, last: &Config) -> Compiled {
     let mut compiled = Compiled::default();
     let mut pools: Vec<&IPAddressPool> = resources.pools.iter().collect();
-    pools.sort_by_key(|pool| {
-        (
-            pool.metadata.creation_timestamp.clone(),
-            pool.metadata.name.clone(),
-        )
-    });
+    pools
+        .sort_by_key(|pool| (pool.metadata.creation_timestamp.clone(), pool.metadata.name.clone()));
     for pool in pools {
         compile_pool(pool, resources, last, &mut compiled);
     }
@@ -175,10 +171,7 @@ fn compile_unreadable(object: &Unreadable, last: &Config, compiled: &mut Compile
     compiled.problems.push(Problem {
         kind: *kind,
         name: name.clone(),
-        field: Field {
-            path: "spec",
-            index: None,
-        },
+        field: Field { path: "spec", index: None },
         cause: Cause::Unreadable(error.clone()),
     });
     match kind {

@@ -17,10 +17,7 @@ pub struct ServiceKey {
 impl ServiceKey {
     /// The key of the Service `name` in `namespace`.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { namespace: namespace.into(), name: name.into() }
     }
 }
 
@@ -119,17 +116,10 @@ impl FromStr for MacAddr {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts
-                .next()
-                .filter(|part| part.len() == 2)
-                .ok_or_else(invalid)?;
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(invalid)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
         }
-        if parts.next().is_some() {
-            Err(invalid())
-        } else {
-            Ok(Self(bytes))
-        }
+        if parts.next().is_some() { Err(invalid()) } else { Ok(Self(bytes)) }
     }
 }
 
@@ -160,13 +150,9 @@ mod tests {
 
     #[test]
     fn mac_text_of_another_shape_is_refused() {
-        for text in [
-            "",
-            "02:00:ab:cd:ef",
-            "02:00:ab:cd:ef:09:10",
-            "2:0:ab:cd:ef:9",
-            "zz:00:00:00:00:00",
-        ] {
+        for text in
+            ["", "02:00:ab:cd:ef", "02:00:ab:cd:ef:09:10", "2:0:ab:cd:ef:9", "zz:00:00:00:00:00"]
+        {
             assert!(text.parse::<MacAddr>().is_err(), "{text}");
         }
     }

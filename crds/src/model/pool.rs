@@ -66,28 +66,17 @@ impl Pool {
 
     /// Whether a Service in `namespace` with `labels` may use the pool.
     pub fn admits(&self, namespace: &str, labels: &Labels) -> bool {
-        let Some(Allocation {
-            rank: _,
-            namespaces,
-            service_selectors,
-        }) = &self.allocation
-        else {
+        let Some(Allocation { rank: _, namespaces, service_selectors }) = &self.allocation else {
             return true;
         };
-        namespaces
-            .as_ref()
-            .is_none_or(|names| names.contains(namespace))
+        namespaces.as_ref().is_none_or(|names| names.contains(namespace))
             && (service_selectors.is_empty() || any_matches(service_selectors, labels))
     }
 
     /// How many addresses of `family` may be given out; saturates at `u64::MAX`.
     pub fn capacity(&self, family: Family) -> u64 {
         let count = |range: &AddressRange| {
-            let buggy = if self.avoid_buggy_ips {
-                buggy_count(range)
-            } else {
-                0
-            };
+            let buggy = if self.avoid_buggy_ips { buggy_count(range) } else { 0 };
             range.count() - buggy
         };
         let of_family = self.ranges.iter().filter(|range| range.family() == family);
@@ -113,11 +102,7 @@ fn buggy_count(range: &AddressRange) -> u128 {
     // Among 0..=n: one .0 for each started block of 256, one .255 for each finished one.
     let zeros = |n: u128| n / 256 + 1;
     let ones = |n: u128| (n + 1) / 256;
-    let before = if first == 0 {
-        0
-    } else {
-        zeros(first - 1) + ones(first - 1)
-    };
+    let before = if first == 0 { 0 } else { zeros(first - 1) + ones(first - 1) };
     zeros(last) + ones(last) - before
 }
 
@@ -129,10 +114,7 @@ mod tests {
         Pool {
             name: "p".into(),
             labels: Labels::new(),
-            ranges: ranges
-                .iter()
-                .map(|text| AddressRange::parse(text).unwrap())
-                .collect(),
+            ranges: ranges.iter().map(|text| AddressRange::parse(text).unwrap()).collect(),
             auto_assign: true,
             avoid_buggy_ips: true,
             allocation: None,
@@ -157,10 +139,7 @@ mod tests {
 
     #[test]
     fn huge_ipv6_capacity_saturates() {
-        assert_eq!(
-            pool(&["fc00::/16", "fd00::/64"]).capacity(Family::V6),
-            u64::MAX
-        );
+        assert_eq!(pool(&["fc00::/16", "fd00::/64"]).capacity(Family::V6), u64::MAX);
     }
 
     #[test]
@@ -176,21 +155,8 @@ mod tests {
 
     #[test]
     fn zero_and_absent_priorities_go_last() {
-        let mut ranks = [
-            Rank::of(None),
-            Rank::of(Some(5)),
-            Rank::of(Some(0)),
-            Rank::of(Some(-1)),
-        ];
+        let mut ranks = [Rank::of(None), Rank::of(Some(5)), Rank::of(Some(0)), Rank::of(Some(-1))];
         ranks.sort();
-        assert_eq!(
-            ranks,
-            [
-                Rank::Priority(-1),
-                Rank::Priority(5),
-                Rank::Last,
-                Rank::Last
-            ]
-        );
+        assert_eq!(ranks, [Rank::Priority(-1), Rank::Priority(5), Rank::Last, Rank::Last]);
     }
 }

@@ -46,10 +46,7 @@ pub fn to_number(address: IpAddr) -> u128 {
 /// The address at `number` of `family`; for IPv4 the low 32 bits count.
 pub fn from_number(family: Family, number: u128) -> IpAddr {
     match family {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "IPv4 numbers are made from 32 bits"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "IPv4 numbers are made from 32 bits")]
         Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
         Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
     }
@@ -114,11 +111,7 @@ impl AddressRange {
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
         let family = Family::of(first);
         let (from, to) = (to_number(first), to_number(last));
-        (family == Family::of(last) && from <= to).then_some(Self {
-            family,
-            first: from,
-            last: to,
-        })
+        (family == Family::of(last) && from <= to).then_some(Self { family, first: from, last: to })
     }
 
     /// Reads one `addresses` entry: `first-last` (blanks around both ends are ignored) or a CIDR,
@@ -138,45 +131,23 @@ impl AddressRange {
         let net: IpNetwork = text.parse().map_err(|_| invalid())?;
         let family = Family::of(net.ip());
         let host_bits = family.bits() - u32::from(net.prefix());
-        let span = if host_bits == 128 {
-            u128::MAX
-        } else {
-            (1 << host_bits) - 1
-        };
+        let span = if host_bits == 128 { u128::MAX } else { (1 << host_bits) - 1 };
         let first = to_number(net.ip()) & !span;
-        Ok(Self {
-            family,
-            first,
-            last: first | span,
-        })
+        Ok(Self { family, first, last: first | span })
     }
 
     fn parse_ends(text: &str, start: &str, end: &str) -> Result<Self, InvalidRange> {
         let text = text.to_owned();
         let Ok(first) = start.parse::<IpAddr>() else {
-            return Err(InvalidRange::Start {
-                text,
-                start: start.to_owned(),
-            });
+            return Err(InvalidRange::Start { text, start: start.to_owned() });
         };
         let Ok(last) = end.parse::<IpAddr>() else {
-            return Err(InvalidRange::End {
-                text,
-                end: end.to_owned(),
-            });
+            return Err(InvalidRange::End { text, end: end.to_owned() });
         };
         if Family::of(first) != Family::of(last) {
-            return Err(InvalidRange::MixedFamilies {
-                text,
-                start: first,
-                end: last,
-            });
+            return Err(InvalidRange::MixedFamilies { text, start: first, end: last });
         }
-        Self::new(first, last).ok_or(InvalidRange::Backwards {
-            text,
-            start: first,
-            end: last,
-        })
+        Self::new(first, last).ok_or(InvalidRange::Backwards { text, start: first, end: last })
     }
 
     /// IPv4 or IPv6.
@@ -264,14 +235,8 @@ mod tests {
             ("192.0.2.1", "invalid CIDR \"192.0.2.1\""),
             ("", "invalid CIDR \"\""),
             ("192.0.2.0/33", "invalid CIDR \"192.0.2.0/33\""),
-            (
-                "foo-192.0.2.1",
-                "invalid IP range \"foo-192.0.2.1\": invalid start IP \"foo\"",
-            ),
-            (
-                "192.0.2.1-",
-                "invalid IP range \"192.0.2.1-\": invalid end IP \"\"",
-            ),
+            ("foo-192.0.2.1", "invalid IP range \"foo-192.0.2.1\": invalid start IP \"foo\""),
+            ("192.0.2.1-", "invalid IP range \"192.0.2.1-\": invalid end IP \"\""),
             (
                 "192.0.2.9-192.0.2.1",
                 "invalid IP range \"192.0.2.9-192.0.2.1\": start IP \"192.0.2.9\" is after the end IP \"192.0.2.1\"",
@@ -281,21 +246,14 @@ mod tests {
                 "invalid IP range \"10.0.0.1-fc00::1\": start IP \"10.0.0.1\" and end IP \"fc00::1\" are of different families",
             ),
         ] {
-            assert_eq!(
-                AddressRange::parse(text).unwrap_err().to_string(),
-                message,
-                "{text}"
-            );
+            assert_eq!(AddressRange::parse(text).unwrap_err().to_string(), message, "{text}");
         }
     }
 
     #[test]
     fn overlap_is_symmetric_and_needs_one_family() {
-        let (a, b, c) = (
-            range("192.0.2.0/25"),
-            range("192.0.2.127-192.0.2.130"),
-            range("192.0.2.128/25"),
-        );
+        let (a, b, c) =
+            (range("192.0.2.0/25"), range("192.0.2.127-192.0.2.130"), range("192.0.2.128/25"));
         assert!(a.overlaps(&b) && b.overlaps(&a) && b.overlaps(&c));
         assert!(!a.overlaps(&c));
         assert!(!range("0.0.0.0/0").overlaps(&range("::/0")));

@@ -80,10 +80,7 @@ impl Selector {
             check_key(key)?;
             check_value(key, value)?;
             let test = Test::In(BTreeSet::from([value.clone()]));
-            requirements.insert(Requirement {
-                key: key.clone(),
-                test,
-            });
+            requirements.insert(Requirement { key: key.clone(), test });
         }
         let mut expressions = BTreeSet::new();
         for expression in selector.match_expressions.iter().flatten() {
@@ -103,17 +100,15 @@ impl Selector {
 
     /// Whether `labels` satisfy every requirement.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.requirements
-            .iter()
-            .all(|Requirement { key, test }| match (test, labels.get(key)) {
-                (Test::In(values), Some(value)) => values.contains(value),
-                (Test::NotIn(values), Some(value)) => !values.contains(value),
-                (Test::Exists, found) => found.is_some(),
-                (Test::DoesNotExist, found) => found.is_none(),
-                (Test::In(_), None) => false,
-                // As in Kubernetes: an object without the key satisfies NotIn.
-                (Test::NotIn(_), None) => true,
-            })
+        self.requirements.iter().all(|Requirement { key, test }| match (test, labels.get(key)) {
+            (Test::In(values), Some(value)) => values.contains(value),
+            (Test::NotIn(values), Some(value)) => !values.contains(value),
+            (Test::Exists, found) => found.is_some(),
+            (Test::DoesNotExist, found) => found.is_none(),
+            (Test::In(_), None) => false,
+            // As in Kubernetes: an object without the key satisfies NotIn.
+            (Test::NotIn(_), None) => true,
+        })
     }
 }
 
@@ -139,12 +134,12 @@ fn parse_test(key: &str, operator: &str, values: &[String]) -> Result<Test, Inva
         other => return Err(InvalidSelector::Operator(other.to_owned())),
     };
     match (&test, values.is_empty()) {
-        (Test::In(_) | Test::NotIn(_), true) => Err(InvalidSelector::NoValues {
-            key: key.to_owned(),
-        }),
-        (Test::Exists | Test::DoesNotExist, false) => Err(InvalidSelector::UnwantedValues {
-            key: key.to_owned(),
-        }),
+        (Test::In(_) | Test::NotIn(_), true) => {
+            Err(InvalidSelector::NoValues { key: key.to_owned() })
+        }
+        (Test::Exists | Test::DoesNotExist, false) => {
+            Err(InvalidSelector::UnwantedValues { key: key.to_owned() })
+        }
         (Test::In(_) | Test::NotIn(_), false) | (Test::Exists | Test::DoesNotExist, true) => {
             Ok(test)
         }
@@ -153,9 +148,8 @@ fn parse_test(key: &str, operator: &str, values: &[String]) -> Result<Test, Inva
 
 /// A label key: an optional DNS prefix and a slash, then a name of at most 63 characters.
 fn check_key(key: &str) -> Result<(), InvalidSelector> {
-    let (prefix, name) = key
-        .split_once('/')
-        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let (prefix, name) =
+        key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let prefix_ok = prefix.is_none_or(|prefix| {
         !prefix.is_empty()
             && prefix.len() <= 253
@@ -163,21 +157,14 @@ fn check_key(key: &str) -> Result<(), InvalidSelector> {
                 is_name(label) && label.chars().all(|c| !c.is_ascii_uppercase() && c != '_')
             })
     });
-    if prefix_ok && is_name(name) {
-        Ok(())
-    } else {
-        Err(InvalidSelector::Key(key.to_owned()))
-    }
+    if prefix_ok && is_name(name) { Ok(()) } else { Err(InvalidSelector::Key(key.to_owned())) }
 }
 
 fn check_value(key: &str, value: &str) -> Result<(), InvalidSelector> {
     if value.is_empty() || is_name(value) {
         return Ok(());
     }
-    Err(InvalidSelector::Value {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    })
+    Err(InvalidSelector::Value { key: key.to_owned(), value: value.to_owned() })
 }
 
 /// Up to 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends.
@@ -186,9 +173,7 @@ fn is_name(text: &str) -> bool {
     text.len() <= 63
         && ends_well(text.chars().next())
         && ends_well(text.chars().next_back())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 #[cfg(test)]
@@ -221,11 +206,7 @@ mod tests {
         ] {
             let selector = Selector::parse(&expression("zone", operator, values)).unwrap();
             assert_eq!(selector.matches(&zone_a), with, "{operator} {values:?}");
-            assert_eq!(
-                selector.matches(&Labels::new()),
-                without,
-                "{operator} {values:?}"
-            );
+            assert_eq!(selector.matches(&Labels::new()), without, "{operator} {values:?}");
         }
         assert!(Selector::default().matches(&Labels::new()));
     }
@@ -239,12 +220,7 @@ mod tests {
     #[test]
     fn refuses_what_kubernetes_refuses() {
         for (key, operator, values, message) in [
-            (
-                "zone",
-                "Is",
-                &["a"][..],
-                "\"Is\" is not a valid label selector operator",
-            ),
+            ("zone", "Is", &["a"][..], "\"Is\" is not a valid label selector operator"),
             (
                 "zone",
                 "In",
@@ -258,12 +234,7 @@ mod tests {
                 "values of key \"zone\": values set must be empty for exists and does not exist",
             ),
             ("zo ne", "Exists", &[], "label key \"zo ne\" is not valid"),
-            (
-                "zone",
-                "In",
-                &["a b"],
-                "label value \"a b\" of key \"zone\" is not valid",
-            ),
+            ("zone", "In", &["a b"], "label value \"a b\" of key \"zone\" is not valid"),
             (
                 "zone",
                 "In",
@@ -279,11 +250,11 @@ mod tests {
     #[test]
     fn refuses_an_expression_given_twice() {
         let mut twice = expression("zone", "In", &["a", "b"]);
-        twice.match_expressions.as_mut().unwrap().extend(
-            expression("zone", "In", &["b", "a"])
-                .match_expressions
-                .unwrap(),
-        );
+        twice
+            .match_expressions
+            .as_mut()
+            .unwrap()
+            .extend(expression("zone", "In", &["b", "a"]).match_expressions.unwrap());
         assert_eq!(
             Selector::parse(&twice),
             Err(InvalidSelector::RepeatedExpression("zone".to_owned()))

@@ -10,8 +10,8 @@ use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
 
 use super::event::{Change, Kind};
 use super::standing::{Announcement, Standing};
-use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
 use crate::announce::desired::PortSpec;
+use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
 use crate::ownership::Why;
 use crate::ownership::electorate::{Ballot, Electorate};
 use crate::ownership::group::{Group, Sharing};
@@ -86,8 +86,12 @@ impl Cluster {
         match change {
             Change::Replace(all) => {
                 self.delivered(Kind::Services);
-                let gone: Vec<_> =
-                    self.services.keys().filter(|key| !all.contains_key(key)).cloned().collect();
+                let gone: Vec<_> = self
+                    .services
+                    .keys()
+                    .filter(|key| !all.contains_key(key))
+                    .cloned()
+                    .collect();
                 for key in gone {
                     self.set_service(&key, None);
                 }
@@ -106,7 +110,10 @@ impl Cluster {
         }
         // Both the group it leaves and the one it joins may stand differently now.
         self.mark(key);
-        let addresses = facts.iter().flat_map(|facts| facts.addresses.iter().copied()).collect();
+        let addresses = facts
+            .iter()
+            .flat_map(|facts| facts.addresses.iter().copied())
+            .collect();
         self.sharing.set(key, addresses);
         self.mark(key);
         match facts {
@@ -119,32 +126,36 @@ impl Cluster {
         match change {
             Change::Replace(all) => {
                 self.delivered(Kind::Slices);
-                let gone: Vec<_> =
-                    self.slices.keys().filter(|key| !all.contains_key(key)).cloned().collect();
+                let gone: Vec<_> = self
+                    .slices
+                    .keys()
+                    .filter(|key| !all.contains_key(key))
+                    .cloned()
+                    .collect();
                 for key in gone {
                     self.set_slice(&key, None);
                 }
                 for (key, facts) in all {
-                    self.set_slice(&key, Some(facts));
+                    self.set_slice(&key, Some(&facts));
                 }
             }
-            Change::Set(key, facts) => self.set_slice(&key, Some(facts)),
+            Change::Set(key, facts) => self.set_slice(&key, Some(&facts)),
             Change::Remove(key) => self.set_slice(&key, None),
         }
     }
 
-    fn set_slice(&mut self, key: &ServiceKey, facts: Option<SliceFacts>) {
-        if self.slices.get(key) == facts.as_ref() {
+    fn set_slice(&mut self, key: &ServiceKey, facts: Option<&SliceFacts>) {
+        if self.slices.get(key) == facts {
             return;
         }
-        let old = match facts.clone() {
-            Some(facts) => self.slices.insert(key.clone(), facts),
+        let old = match facts {
+            Some(facts) => self.slices.insert(key.clone(), facts.clone()),
             None => self.slices.remove(key),
         };
-        for service in old.iter().chain(&facts).map(|slice| slice.service.clone()) {
+        for service in old.iter().chain(facts).map(|slice| slice.service.clone()) {
             self.mark(&service);
             let slices = self.slices_of.entry(service.clone()).or_default();
-            if facts.as_ref().is_some_and(|facts| facts.service == service) {
+            if facts.is_some_and(|facts| facts.service == service) {
                 slices.insert(key.clone());
             } else {
                 slices.remove(key);
@@ -175,6 +186,14 @@ impl Cluster {
         }
     }
 
+    /// The UID of `service`; empty if it is not known.
+    pub(super) fn uid(&self, service: &ServiceKey) -> String {
+        self.services
+            .get(service)
+            .map(|facts| facts.uid.clone())
+            .unwrap_or_default()
+    }
+
     /// The standings, on node `me` with the links `ports`, of every Service that may have
     /// changed; `None` for those that are gone. Nothing is dirty afterwards.
     pub(super) fn decide(
@@ -192,7 +211,10 @@ impl Cluster {
         if dirty.is_empty() {
             return standings;
         }
-        let electorate = self.electorate.take().unwrap_or_else(|| self.electorate(alive));
+        let electorate = self
+            .electorate
+            .take()
+            .unwrap_or_else(|| self.electorate(alive));
         for service in &dirty {
             if !standings.contains_key(service) {
                 let group = self.sharing.group_of(service);
@@ -209,7 +231,10 @@ impl Cluster {
                 || (!self.ignore_exclude_label
                     && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS))
         };
-        let nodes = self.nodes.iter().filter(|(name, facts)| alive(name) && !barred(facts));
+        let nodes = self
+            .nodes
+            .iter()
+            .filter(|(name, facts)| alive(name) && !barred(facts));
         Electorate::new(nodes.map(|(name, facts)| (name.clone(), facts.labels.clone())))
     }
 
@@ -222,18 +247,26 @@ impl Cluster {
         me: &NodeName,
         ports: &[PortSpec],
     ) -> Vec<(ServiceKey, Option<Standing>)> {
-        let local: BTreeMap<&ServiceKey, BTreeSet<NodeName>> =
-            group.services.iter().map(|service| (service, self.endpoint_nodes(service))).collect();
+        let local: BTreeMap<&ServiceKey, BTreeSet<NodeName>> = group
+            .services
+            .iter()
+            .map(|service| (service, self.endpoint_nodes(service)))
+            .collect();
         let claims: BTreeMap<&ServiceKey, Result<Claim<'_>, Why>> = group
             .services
             .iter()
             .filter_map(|service| {
                 let facts = self.services.get(service)?;
-                Some((service, self.claim(service, facts, config, local.get(service)?)))
+                Some((
+                    service,
+                    self.claim(service, facts, config, local.get(service)?),
+                ))
             })
             .collect();
-        let ballots: Vec<&Ballot<'_>> =
-            claims.values().filter_map(|claim| Some(&claim.as_ref().ok()?.ballot)).collect();
+        let ballots: Vec<&Ballot<'_>> = claims
+            .values()
+            .filter_map(|claim| Some(&claim.as_ref().ok()?.ballot))
+            .collect();
         let owner = electorate.elect(group.hash(), &ballots);
         let standing = |service: &ServiceKey| {
             let facts = self.services.get(service)?;
@@ -246,7 +279,11 @@ impl Cluster {
                 },
             })
         };
-        group.services.iter().map(|service| (service.clone(), standing(service))).collect()
+        group
+            .services
+            .iter()
+            .map(|service| (service.clone(), standing(service)))
+            .collect()
     }
 
     /// What `service` asks of the election, or why it takes no part.
@@ -259,11 +296,16 @@ impl Cluster {
     ) -> Result<Claim<'a>, Why> {
         let first = facts.addresses.first().ok_or(Why::NoAddress)?;
         let pool = config.pool_of(*first).ok_or(Why::NotInPool)?;
-        if !facts.addresses.iter().all(|address| pool.contains(*address)) {
+        if !facts
+            .addresses
+            .iter()
+            .all(|address| pool.contains(*address))
+        {
             return Err(Why::NotInPool);
         }
-        let advertisements: Vec<&Advertisement> =
-            config.advertisements_for(&pool.name, &facts.labels).collect();
+        let advertisements: Vec<&Advertisement> = config
+            .advertisements_for(&pool.name, &facts.labels)
+            .collect();
         if advertisements.is_empty() {
             return Err(Why::NoAdvertisement);
         }
@@ -274,7 +316,13 @@ impl Cluster {
             Traffic::Cluster => None,
             Traffic::Local => Some(local),
         };
-        Ok(Claim { pool: &pool.name, ballot: Ballot { advertisements, only } })
+        Ok(Claim {
+            pool: &pool.name,
+            ballot: Ballot {
+                advertisements,
+                only,
+            },
+        })
     }
 
     /// The announcement of a Service by its owner, this node.
@@ -287,23 +335,46 @@ impl Cluster {
     ) -> Standing {
         let no_labels = Labels::new();
         let labels = self.nodes.get(me).map_or(&no_labels, |node| &node.labels);
-        let selecting: Vec<_> =
-            claim.ballot.advertisements.iter().filter(|a| a.selects_node(labels)).collect();
-        let everywhere = selecting.iter().any(|advertisement| advertisement.interfaces.is_empty());
-        let named = selecting.iter().flat_map(|advertisement| &advertisement.interfaces).cloned();
-        let interfaces: BTreeSet<String> =
-            if everywhere { BTreeSet::new() } else { named.collect() };
+        let selecting: Vec<_> = claim
+            .ballot
+            .advertisements
+            .iter()
+            .filter(|a| a.selects_node(labels))
+            .collect();
+        let everywhere = selecting
+            .iter()
+            .any(|advertisement| advertisement.interfaces.is_empty());
+        let named = selecting
+            .iter()
+            .flat_map(|advertisement| &advertisement.interfaces)
+            .cloned();
+        let interfaces: BTreeSet<String> = if everywhere {
+            BTreeSet::new()
+        } else {
+            named.collect()
+        };
         let links = ports.iter().filter(|link| interfaces.contains(&link.name));
         let links: BTreeSet<_> = links.map(|link| link.index).collect();
         if !everywhere && links.is_empty() {
             return Standing::Silent(Why::NoInterface);
         }
         let (addresses, pool) = (facts.addresses.clone(), claim.pool.clone());
-        Standing::Announced(Announcement { addresses, pool, interfaces, links })
+        let uid = facts.uid.clone();
+        Standing::Announced(Announcement {
+            uid,
+            addresses,
+            pool,
+            interfaces,
+            links,
+        })
     }
 
     fn own_slices(&self, service: &ServiceKey) -> impl Iterator<Item = &SliceFacts> {
-        self.slices_of.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key))
+        self.slices_of
+            .get(service)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.slices.get(key))
     }
 
     fn has_endpoint(&self, service: &ServiceKey) -> bool {
@@ -316,6 +387,8 @@ impl Cluster {
         if !self.services.get(service).is_some_and(local) {
             return BTreeSet::new();
         }
-        self.own_slices(service).flat_map(|slice| slice.nodes.iter().cloned()).collect()
+        self.own_slices(service)
+            .flat_map(|slice| slice.nodes.iter().cloned())
+            .collect()
     }
 }

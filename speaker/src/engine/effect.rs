@@ -41,6 +41,8 @@ pub enum Effect {
     Report {
         /// The Service.
         service: ServiceKey,
+        /// Its UID; empty when it is gone.
+        uid: String,
         /// How it stands.
         standing: Option<Standing>,
     },

@@ -21,6 +21,8 @@ pub enum Standing {
 /// What this node announces for a Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
+    /// The Service's UID.
+    pub uid: String,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// The pool they are from.
@@ -42,7 +44,9 @@ impl Standing {
 
     /// The IPv4 addresses announced.
     pub fn addresses_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.announcement().into_iter().flat_map(Announcement::addresses_v4)
+        self.announcement()
+            .into_iter()
+            .flat_map(Announcement::addresses_v4)
     }
 }
 
@@ -57,8 +61,14 @@ impl Announcement {
 
     /// How each of its addresses is answered.
     pub fn entry(&self) -> Entry {
-        let links =
-            if self.interfaces.is_empty() { Links::All } else { Links::Only(self.links.clone()) };
-        Entry { links, answer: Answer::Own }
+        let links = if self.interfaces.is_empty() {
+            Links::All
+        } else {
+            Links::Only(self.links.clone())
+        };
+        Entry {
+            links,
+            answer: Answer::Own,
+        }
     }
 }

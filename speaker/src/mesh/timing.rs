@@ -24,7 +24,7 @@ pub fn config() -> Config {
         suspect_to_down_after: Duration::from_millis(600),
         // Long, so that a late frame of the dead does not bring it back; those who live renew
         // their identity and are not held up by it.
-        remove_down_after: Some(Duration::from_secs(600)),
+        remove_down_after: Some(Duration::from_mins(10)),
         max_packet_size: MAX_FRAME,
         // So that one who was given up in error hears of it and comes back.
         notify_down_members: true,

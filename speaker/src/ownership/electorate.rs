@@ -53,7 +53,10 @@ impl Electorate {
         };
         let mut nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { nodes, slates: RefCell::default() }
+        Self {
+            nodes,
+            slates: RefCell::default(),
+        }
     }
 
     /// The owner of the group with hash `group` whose Services cast `ballots`.
@@ -66,8 +69,10 @@ impl Electorate {
     /// # Errors
     /// [`Why::NoCandidate`] when no node can serve any of them.
     pub fn elect(&self, group: u64, ballots: &[&Ballot<'_>]) -> Result<&NodeName, Why> {
-        let slates: Vec<Rc<Slate>> =
-            ballots.iter().map(|ballot| self.slate(&ballot.advertisements)).collect();
+        let slates: Vec<Rc<Slate>> = ballots
+            .iter()
+            .map(|ballot| self.slate(&ballot.advertisements))
+            .collect();
         let standing = |(index, node): (usize, &Node)| {
             let (mut served, mut weight) = (0_u32, 0_u32);
             for (ballot, slate) in ballots.iter().zip(&slates) {
@@ -79,21 +84,34 @@ impl Electorate {
             }
             (served, weight, mix(group ^ node.hash))
         };
-        let ranked = self.nodes.iter().enumerate().map(|entry| (standing(entry), entry.1));
+        let ranked = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|entry| (standing(entry), entry.1));
         let ranked = ranked.filter(|((served, ..), _)| *served > 0);
         let first = ranked.max_by_key(|(standing, node)| (*standing, Reverse(&node.name)));
         first.map(|(_, node)| &node.name).ok_or(Why::NoCandidate)
     }
 
     fn slate(&self, advertisements: &[&Advertisement]) -> Rc<Slate> {
-        let names = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
+        let names = advertisements
+            .iter()
+            .map(|advertisement| advertisement.name.clone())
+            .collect();
         let mut slates = self.slates.borrow_mut();
         let slate = slates.entry(names).or_insert_with(|| {
             let weight = |node: &Node| {
-                let mut selecting =
-                    advertisements.iter().filter(|a| a.selects_node(&node.labels)).peekable();
+                let mut selecting = advertisements
+                    .iter()
+                    .filter(|a| a.selects_node(&node.labels))
+                    .peekable();
                 selecting.peek()?;
-                Some(selecting.map(|advertisement| advertisement.preference_for(&node.labels)).sum())
+                Some(
+                    selecting
+                        .map(|advertisement| advertisement.preference_for(&node.labels))
+                        .sum(),
+                )
             };
             Rc::new(self.nodes.iter().map(weight).collect())
         });

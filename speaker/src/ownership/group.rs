@@ -19,15 +19,16 @@ impl Group {
     /// A number that stands for the group in elections: a stable hash of its lowest address. Zero
     /// for a group without addresses, which has no elections.
     pub fn hash(&self) -> u64 {
-        self.addresses.first().map_or(0, |address| stable_hash(address.to_string().as_bytes()))
+        self.addresses
+            .first()
+            .map_or(0, |address| stable_hash(address.to_string().as_bytes()))
     }
 }
 
 /// A hash that is the same in every process and in every release.
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 /// Which Services have which addresses; answers what a Service is tied to without a look at the
@@ -51,7 +52,10 @@ impl Sharing {
             }
         }
         for new in addresses.difference(&before) {
-            self.by_address.entry(*new).or_default().insert(service.clone());
+            self.by_address
+                .entry(*new)
+                .or_default()
+                .insert(service.clone());
         }
         if !addresses.is_empty() {
             self.by_service.insert(service.clone(), addresses);
@@ -89,7 +93,11 @@ mod tests {
     }
 
     fn names(group: &Group) -> Vec<&str> {
-        group.services.iter().map(|service| service.name.as_str()).collect()
+        group
+            .services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect()
     }
 
     #[test]
@@ -115,7 +123,10 @@ mod tests {
         let mut sharing = Sharing::default();
         sharing.set(&key("a"), addresses(&["192.0.2.1"]));
         sharing.set(&key("b"), addresses(&["192.0.2.2", "192.0.2.1"]));
-        assert_eq!(sharing.group_of(&key("a")).hash(), sharing.group_of(&key("b")).hash());
+        assert_eq!(
+            sharing.group_of(&key("a")).hash(),
+            sharing.group_of(&key("b")).hash()
+        );
         // Fixed for ever: members of different releases must elect alike.
         assert_eq!(stable_hash(b"192.0.2.1"), 0x37fc_ff24_bf62_035b);
     }

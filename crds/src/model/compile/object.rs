@@ -22,30 +22,17 @@ struct Judge {
 
 impl Judge {
     fn new(kind: Kind, name: Option<&String>) -> Self {
-        Self {
-            kind,
-            name: name.cloned().unwrap_or_default(),
-            problems: Vec::new(),
-        }
+        Self { kind, name: name.cloned().unwrap_or_default(), problems: Vec::new() }
     }
 
     fn reject(&mut self, path: &'static str, index: Option<usize>, cause: Cause) {
         let (kind, name) = (self.kind, self.name.clone());
-        self.problems.push(Problem {
-            kind,
-            name,
-            field: Field { path, index },
-            cause,
-        });
+        self.problems.push(Problem { kind, name, field: Field { path, index }, cause });
     }
 
     /// `valid` if nothing was rejected.
     fn verdict<T>(self, valid: T) -> Result<T, Vec<Problem>> {
-        if self.problems.is_empty() {
-            Ok(valid)
-        } else {
-            Err(self.problems)
-        }
+        if self.problems.is_empty() { Ok(valid) } else { Err(self.problems) }
     }
 
     /// Reads a list of selectors at `path`, whose last part is the name users know it by.
@@ -101,23 +88,14 @@ pub(super) fn pool(
                     judge.reject(
                         ADDRESSES,
                         Some(index),
-                        Cause::Overlap {
-                            range,
-                            pool,
-                            other,
-                            owner,
-                        },
+                        Cause::Overlap { range, pool, other, owner },
                     );
                 }
                 None => ranges.push(range),
             },
             Err(why) => {
                 let entry = entry.clone();
-                judge.reject(
-                    ADDRESSES,
-                    Some(index),
-                    Cause::InvalidRange { entry, pool, why },
-                );
+                judge.reject(ADDRESSES, Some(index), Cause::InvalidRange { entry, pool, why });
             }
         }
     }
@@ -143,24 +121,12 @@ fn allocation(
     object: &ServiceAllocation,
     all_namespaces: &BTreeMap<String, Labels>,
 ) -> Allocation {
-    let ServiceAllocation {
-        priority,
-        namespaces,
-        namespace_selectors,
-        service_selectors,
-    } = object;
-    let mut names = judge.names(
-        "spec.serviceAllocation.namespaces",
-        namespaces,
-        Cause::RepeatedNamespace,
-    );
-    let selectors = judge.selectors(
-        "spec.serviceAllocation.namespaceSelectors",
-        namespace_selectors,
-    );
-    let selected = all_namespaces
-        .iter()
-        .filter(|(_, labels)| any_matches(&selectors, labels));
+    let ServiceAllocation { priority, namespaces, namespace_selectors, service_selectors } = object;
+    let mut names =
+        judge.names("spec.serviceAllocation.namespaces", namespaces, Cause::RepeatedNamespace);
+    let selectors =
+        judge.selectors("spec.serviceAllocation.namespaceSelectors", namespace_selectors);
+    let selected = all_namespaces.iter().filter(|(_, labels)| any_matches(&selectors, labels));
     names.extend(selected.map(|(name, _)| name.clone()));
     let restricted = !namespaces.is_empty() || !namespace_selectors.is_empty();
     Allocation {
@@ -202,15 +168,8 @@ pub(super) fn advertisement(
 ) -> Result<Advertisement, Vec<Problem>> {
     let mut judge = Judge::new(Kind::L2Advertisement, object.metadata.name.as_ref());
     let spec = &object.spec.spec;
-    let named = judge.names(
-        "spec.ipAddressPools",
-        &spec.ip_address_pools,
-        Cause::RepeatedPool,
-    );
-    let by_label = judge.selectors(
-        "spec.ipAddressPoolSelectors",
-        &spec.ip_address_pool_selectors,
-    );
+    let named = judge.names("spec.ipAddressPools", &spec.ip_address_pools, Cause::RepeatedPool);
+    let by_label = judge.selectors("spec.ipAddressPoolSelectors", &spec.ip_address_pool_selectors);
     let all = spec.ip_address_pools.is_empty() && spec.ip_address_pool_selectors.is_empty();
     let chosen = pools.values().filter(|pool| {
         all || named.contains(pool.name.as_str()) || any_matches(&by_label, &pool.labels)
@@ -218,9 +177,8 @@ pub(super) fn advertisement(
     let mut preferences = Vec::with_capacity(spec.preferred_node_selectors.len());
     for (index, preferred) in spec.preferred_node_selectors.iter().enumerate() {
         let path = "spec.preferredNodeSelectors";
-        let weight = u32::try_from(preferred.weight)
-            .ok()
-            .filter(|weight| (1..=100).contains(weight));
+        let weight =
+            u32::try_from(preferred.weight).ok().filter(|weight| (1..=100).contains(weight));
         match (weight, Selector::parse(&preferred.preference)) {
             (Some(weight), Ok(selector)) => preferences.push(Preference { weight, selector }),
             (None, _) => judge.reject(path, Some(index), Cause::Weight(preferred.weight)),

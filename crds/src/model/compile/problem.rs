@@ -125,12 +125,7 @@ impl Cause {
 /// `IPAddressPool "a": spec.addresses[0]: ...`
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            name,
-            field,
-            cause,
-        } = self;
+        let Self { kind, name, field, cause } = self;
         write!(f, "{kind} \"{name}\": {field}: {cause}")
     }
 }

@@ -13,9 +13,7 @@ fn advertisement(yaml: &str) -> L2Advertisement {
 }
 
 fn simple_pool(name: &str, addresses: &str) -> IPAddressPool {
-    pool(&format!(
-        "metadata: {{name: {name}}}\nspec: {{addresses: [{addresses}]}}"
-    ))
+    pool(&format!("metadata: {{name: {name}}}\nspec: {{addresses: [{addresses}]}}"))
 }
 
 fn messages(compiled: &Compiled) -> Vec<String> {
@@ -27,10 +25,7 @@ fn messages(compiled: &Compiled) -> Vec<String> {
 #[test]
 fn rejects_each_bad_pool_by_name_and_field_and_leaves_the_others_working() {
     for (spec, message) in [
-        (
-            "addresses: []",
-            "spec.addresses: pool has no prefixes defined",
-        ),
+        ("addresses: []", "spec.addresses: pool has no prefixes defined"),
         (
             "addresses: [192.0.2.0/24, 198.51.100.1]",
             "spec.addresses[1]: invalid CIDR \"198.51.100.1\" in pool \"bad\": invalid CIDR \"198.51.100.1\"",
@@ -88,11 +83,7 @@ fn rejects_each_bad_pool_by_name_and_field_and_leaves_the_others_working() {
             "spec.serviceAllocation.serviceSelectors[0]: invalid label selector: duplicate definition of match expressions in label selector, key \"a\"",
         ),
     ] {
-        let spec = if spec.starts_with('{') {
-            spec.to_owned()
-        } else {
-            format!("{{{spec}}}")
-        };
+        let spec = if spec.starts_with('{') { spec.to_owned() } else { format!("{{{spec}}}") };
         let resources = Resources {
             pools: vec![
                 pool(&format!("metadata: {{name: bad}}\nspec: {spec}")),
@@ -102,32 +93,17 @@ fn rejects_each_bad_pool_by_name_and_field_and_leaves_the_others_working() {
             ..Resources::default()
         };
         let compiled = compile(&resources, &Config::default());
-        assert_eq!(
-            messages(&compiled),
-            [format!("IPAddressPool \"bad\": {message}")]
-        );
+        assert_eq!(messages(&compiled), [format!("IPAddressPool \"bad\": {message}")]);
         let names: Vec<_> = compiled.config.pools.keys().map(PoolName::as_str).collect();
         assert_eq!(names, ["aaa"], "{message}");
-        assert!(
-            compiled.config.unreadable_pools.contains(&"bad".into()),
-            "{message}"
-        );
-        assert!(
-            compiled.config.advertisements["all"]
-                .pools
-                .contains(&"aaa".into()),
-            "{message}"
-        );
+        assert!(compiled.config.unreadable_pools.contains(&"bad".into()), "{message}");
+        assert!(compiled.config.advertisements["all"].pools.contains(&"aaa".into()), "{message}");
     }
 }
 
 #[test]
 fn rejects_each_bad_advertisement_by_name_and_field_and_leaves_the_others_working() {
-    let selector_lists = [
-        "ipAddressPoolSelectors",
-        "nodeSelectors",
-        "serviceSelectors",
-    ];
+    let selector_lists = ["ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"];
     let twice = selector_lists.map(|field| {
         (
             format!("{{{field}: [{{matchLabels: {{a: b}}}}, {{matchLabels: {{a: b}}}}]}}"),
@@ -165,10 +141,7 @@ fn rejects_each_bad_advertisement_by_name_and_field_and_leaves_the_others_workin
             ..Resources::default()
         };
         let compiled = compile(&resources, &Config::default());
-        assert_eq!(
-            messages(&compiled),
-            [format!("L2Advertisement \"bad\": {message}")]
-        );
+        assert_eq!(messages(&compiled), [format!("L2Advertisement \"bad\": {message}")]);
         let names: Vec<_> = compiled.config.advertisements.keys().collect();
         assert_eq!(names, ["good"], "{message}");
     }
@@ -178,17 +151,13 @@ fn rejects_each_bad_advertisement_by_name_and_field_and_leaves_the_others_workin
 fn an_object_that_turns_invalid_keeps_its_last_valid_form() {
     let good = Resources {
         pools: vec![simple_pool("p", "192.0.2.0/24")],
-        advertisements: vec![advertisement(
-            "metadata: {name: a}\nspec: {interfaces: [eth0]}",
-        )],
+        advertisements: vec![advertisement("metadata: {name: a}\nspec: {interfaces: [eth0]}")],
         ..Resources::default()
     };
     let first = compile(&good, &Config::default()).config;
     let broken = Resources {
         pools: vec![simple_pool("p", "192.0.2.0/24, oops")],
-        advertisements: vec![advertisement(
-            "metadata: {name: a}\nspec: {ipAddressPools: [p, p]}",
-        )],
+        advertisements: vec![advertisement("metadata: {name: a}\nspec: {ipAddressPools: [p, p]}")],
         ..Resources::default()
     };
     let second = compile(&broken, &first);
@@ -207,13 +176,7 @@ fn of_two_pools_that_overlap_the_older_stays() {
         pool
     };
     for pools in [vec![at("a", 9), at("b", 1)], vec![at("b", 1), at("a", 9)]] {
-        let compiled = compile(
-            &Resources {
-                pools,
-                ..Resources::default()
-            },
-            &Config::default(),
-        );
+        let compiled = compile(&Resources { pools, ..Resources::default() }, &Config::default());
         assert!(compiled.config.pools.contains_key(&"b".into()));
         assert_eq!(compiled.problems[0].name, "a");
     }
@@ -226,19 +189,11 @@ fn namespace_selectors_resolve_to_names_and_unite_with_the_list() {
     );
     let blue = Labels::from([("team".to_owned(), "blue".to_owned())]);
     let namespaces = BTreeMap::from([("b".to_owned(), blue), ("c".to_owned(), Labels::new())]);
-    let resources = Resources {
-        pools: vec![object],
-        namespaces,
-        ..Resources::default()
-    };
+    let resources = Resources { pools: vec![object], namespaces, ..Resources::default() };
     let config = compile(&resources, &Config::default()).config;
     let pool = &config.pools[&"p".into()];
     for (namespace, admitted) in [("a", true), ("b", true), ("c", false)] {
-        assert_eq!(
-            pool.admits(namespace, &Labels::new()),
-            admitted,
-            "{namespace}"
-        );
+        assert_eq!(pool.admits(namespace, &Labels::new()), admitted, "{namespace}");
     }
 }
 
@@ -251,30 +206,14 @@ fn advertisements_choose_pools_by_name_by_label_or_all() {
         ("{}", &["labelled", "plain"][..]),
         ("{ipAddressPools: [plain, missing]}", &["plain"]),
         ("{ipAddressPools: [missing]}", &[]),
-        (
-            "{ipAddressPoolSelectors: [{matchLabels: {zone: a}}]}",
-            &["labelled"],
-        ),
+        ("{ipAddressPoolSelectors: [{matchLabels: {zone: a}}]}", &["labelled"]),
         ("{ipAddressPoolSelectors: [{matchLabels: {zone: x}}]}", &[]),
-        (
-            "{ipAddressPools: [plain], ipAddressPoolSelectors: [{}]}",
-            &["labelled", "plain"],
-        ),
+        ("{ipAddressPools: [plain], ipAddressPoolSelectors: [{}]}", &["labelled", "plain"]),
     ] {
-        let advertisements = vec![advertisement(&format!(
-            "metadata: {{name: a}}\nspec: {spec}"
-        ))];
-        let resources = Resources {
-            pools: pools.clone(),
-            advertisements,
-            ..Resources::default()
-        };
+        let advertisements = vec![advertisement(&format!("metadata: {{name: a}}\nspec: {spec}"))];
+        let resources = Resources { pools: pools.clone(), advertisements, ..Resources::default() };
         let config = compile(&resources, &Config::default()).config;
-        let found: Vec<_> = config.advertisements["a"]
-            .pools
-            .iter()
-            .map(PoolName::as_str)
-            .collect();
+        let found: Vec<_> = config.advertisements["a"].pools.iter().map(PoolName::as_str).collect();
         assert_eq!(found, chosen, "{spec}");
     }
 }

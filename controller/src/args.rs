@@ -1,0 +1,270 @@
+//! The command line: MetalLB's flags, in Go's syntax or ours, and a few of our own. Read once,
+//! checked once; nothing else reads the environment.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser};
+use kit::goflags::{normalise, parse_bool, parse_duration};
+
+use crate::lease::decide::Terms;
+
+/// Where Kubernetes tells a pod its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Gives Services of type LoadBalancer their addresses.
+///
+/// Reads IPAddressPool and L2Advertisement objects from its own namespace and writes the status of
+/// Services in all namespaces. Flags are those of MetalLB's controller and may be written with one
+/// dash, as Go does, or with two.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "controller", version)]
+pub struct Args {
+    /// Port for /metrics, on all addresses; 0 turns it off
+    #[arg(long, default_value_t = 9120)]
+    pub port: u16,
+
+    /// Port for /healthz and /readyz, on all addresses; 0 turns it off
+    #[arg(long, default_value_t = 17472)]
+    pub health_probe_port: u16,
+
+    /// Namespace of the configuration objects [default: the pod's own]
+    #[arg(long, env = "METALLB_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// This pod's name, shown in the lease and in Events
+    #[arg(long, env = "METALLB_POD_NAME", default_value = "controller")]
+    pub pod_name: String,
+
+    /// all, debug, info, warn, error or none
+    #[arg(long, default_value = "info")]
+    pub log_level: String,
+
+    /// Serve only Services with this spec.loadBalancerClass; empty: only those without one
+    #[arg(long, default_value = "")]
+    pub lb_class: String,
+
+    /// Name of the lease that replicas run for
+    #[arg(long, default_value = "ferrolb-controller")]
+    pub lease_name: String,
+
+    /// How long the lease is good for without a renewal; a standby takes over after it
+    #[arg(long, value_parser = parse_duration, default_value = "5s")]
+    pub lease_duration: Duration,
+
+    /// How often the lease is renewed
+    #[arg(long, value_parser = parse_duration, default_value = "1.5s")]
+    pub lease_renew: Duration,
+
+    /// Deployment that owns this pod
+    #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "", help_heading = LATER)]
+    pub deployment: String,
+
+    /// Secret with the speakers' key
+    #[arg(long, env = "METALLB_ML_SECRET_NAME", default_value = "", help_heading = LATER)]
+    pub ml_secret_name: String,
+
+    /// Address for profiling
+    #[arg(long, default_value = "", help_heading = LATER)]
+    pub pprof_bind_address: String,
+
+    /// Leave the webhook's certificate alone
+    #[arg(long, help_heading = LATER, action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", default_value = "false",
+        value_parser = parse_bool)]
+    pub disable_cert_rotation: bool,
+
+    /// Folder of the webhook's certificate
+    #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs", help_heading = LATER)]
+    pub cert_dir: String,
+
+    /// Service of the webhook
+    #[arg(long, default_value = "metallb-webhook-service", help_heading = LATER)]
+    pub cert_service_name: String,
+
+    /// Secret with the webhook's certificate
+    #[arg(long, default_value = "metallb-webhook-cert", help_heading = LATER)]
+    pub webhook_secret: String,
+
+    /// enabled, disabled or onlywebhook
+    #[arg(long, default_value = "enabled", help_heading = LATER,
+        value_parser = ["enabled", "disabled", "onlywebhook"])]
+    pub webhook_mode: String,
+
+    /// Serve the webhook over HTTP/2
+    #[arg(long, help_heading = LATER, action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", default_value = "false",
+        value_parser = parse_bool)]
+    pub webhook_http2: bool,
+
+    /// VersionTLS12 or VersionTLS13
+    #[arg(long, default_value = "", help_heading = LATER)]
+    pub tls_min_version: String,
+
+    /// Cipher suites, comma separated
+    #[arg(long, default_value = "", help_heading = LATER)]
+    pub tls_cipher_suites: String,
+
+    /// Curve ids, comma separated
+    #[arg(long, default_value = "", help_heading = LATER)]
+    pub tls_curve_preferences: String,
+
+    /// Folder with tls.crt and tls.key for /metrics
+    #[arg(long, default_value = "", help_heading = LATER)]
+    pub metrics_cert_dir: String,
+
+    /// native, frr or frr-k8s: BGP is not part of this program
+    #[arg(long = "bgp-type", env = "METALLB_BGP_TYPE", default_value = "native", hide = true)]
+    pub bgp_type: String,
+}
+
+const LATER: &str = "Accepted for MetalLB's manifests, without effect yet";
+
+/// Why the arguments cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody said where the configuration is.
+    #[error(
+        "no namespace: give --namespace, METALLB_NAMESPACE, or run in a pod with a service account"
+    )]
+    NoNamespace,
+    /// Two leaders at a time would be possible, or none for long.
+    #[error("--lease-renew must be more than 0 and less than half of --lease-duration")]
+    LeaseTooShort,
+}
+
+/// The arguments, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
+    /// Where to serve health.
+    pub health: Option<SocketAddr>,
+    /// Where the configuration is.
+    pub namespace: String,
+    /// The load balancer class served.
+    pub class: Option<String>,
+    /// This pod.
+    pub pod_name: String,
+    /// The lease's name.
+    pub lease_name: String,
+    /// How the lease is held.
+    pub terms: Terms,
+    /// Whether to leave Services alone.
+    pub is_idle: bool,
+    /// What was asked for and is not done.
+    pub ignored: Vec<&'static str>,
+}
+
+impl Args {
+    /// Reads `args`; on `--help` and on errors it prints and exits, as clap does.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(normalise(args))
+    }
+
+    /// Checks them.
+    ///
+    /// # Errors
+    /// [`Error`] when they make no sense together.
+    pub fn check(self, namespace_file: Option<String>) -> Result<Config, Error> {
+        let namespace = self.namespace.clone().or(namespace_file);
+        let namespace = namespace
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .ok_or(Error::NoNamespace)?;
+        // The holder stops at four fifths, and must have tried at least twice by then.
+        if self.lease_renew.is_zero() || self.lease_renew * 2 >= self.lease_duration {
+            return Err(Error::LeaseTooShort);
+        }
+        let everywhere = |port: u16| {
+            (port != 0).then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
+        };
+        Ok(Config {
+            metrics: everywhere(self.port),
+            health: everywhere(self.health_probe_port),
+            namespace,
+            ignored: self.ignored(),
+            is_idle: self.webhook_mode == "onlywebhook",
+            class: Some(self.lb_class).filter(|class| !class.is_empty()),
+            pod_name: self.pod_name,
+            lease_name: self.lease_name,
+            terms: Terms {
+                duration: self.lease_duration,
+                renew: self.lease_renew,
+                retry: self.lease_renew / 3,
+            },
+        })
+    }
+
+    fn ignored(&self) -> Vec<&'static str> {
+        let given = [
+            ("pprof-bind-address", !self.pprof_bind_address.is_empty()),
+            ("ml-secret-name", !self.ml_secret_name.is_empty()),
+            ("disable-cert-rotation", self.disable_cert_rotation),
+            ("webhook-http2", self.webhook_http2),
+            ("tls-min-version", !self.tls_min_version.is_empty()),
+            ("tls-cipher-suites", !self.tls_cipher_suites.is_empty()),
+            ("tls-curve-preferences", !self.tls_curve_preferences.is_empty()),
+            ("metrics-cert-dir", !self.metrics_cert_dir.is_empty()),
+            ("METALLB_BGP_TYPE", self.bgp_type != "native"),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+    }
+}
+
+/// The namespace of the pod we run in, if we do.
+pub fn own_namespace() -> Option<String> {
+    std::fs::read_to_string(Path::new(NAMESPACE_FILE)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(flags: &[&str]) -> Args {
+        let args = ["controller"].iter().chain(flags).map(OsString::from);
+        Args::parse_from(normalise(args))
+    }
+
+    #[test]
+    fn the_arguments_of_metallbs_manifest_are_understood() {
+        let args = parse(&[
+            "--port=9120",
+            "--log-level=info",
+            "-webhook-mode=enabled",
+            "--tls-min-version=VersionTLS13",
+            "-disable-cert-rotation",
+            "--webhook-http2=false",
+            "-lb-class",
+            "metallb",
+        ]);
+        assert!(args.disable_cert_rotation && !args.webhook_http2);
+        let config = args.check(Some("metallb-system\n".to_owned())).unwrap();
+        assert_eq!(config.namespace, "metallb-system");
+        assert_eq!(config.class.as_deref(), Some("metallb"));
+        assert_eq!(config.metrics, Some("0.0.0.0:9120".parse().unwrap()));
+        assert!(config.ignored.contains(&"disable-cert-rotation"));
+        assert!(config.ignored.contains(&"tls-min-version"));
+    }
+
+    #[test]
+    fn without_a_namespace_it_does_not_start() {
+        let mut args = parse(&[]);
+        args.namespace = None;
+        assert!(matches!(args.check(None), Err(Error::NoNamespace)));
+    }
+
+    #[test]
+    fn a_lease_that_could_not_be_renewed_twice_is_refused() {
+        let args = parse(&["--namespace=x", "--lease-duration=2s", "--lease-renew=1s"]);
+        assert!(matches!(args.check(None), Err(Error::LeaseTooShort)));
+    }
+
+    #[test]
+    fn port_zero_turns_a_server_off() {
+        let config = parse(&["--namespace=x", "-port=0"]).check(None).unwrap();
+        assert_eq!(config.metrics, None);
+    }
+}

@@ -1,0 +1,218 @@
+//! One Service's turn.
+
+use crds::model::ids::ServiceKey;
+use crds::model::selector::Labels;
+
+use super::{Desk, Effect, GRACE, Now};
+use crate::alloc::settle::{News, Settled};
+use crate::alloc::{Claim, Refusal, Request, settle};
+use crate::plan::{self, Announced, Target};
+use crate::view::{Asks, Facts, Skip};
+
+impl Desk {
+    /// Looks at `key`: decides, and says what its object and its user have to be told.
+    pub(super) fn visit(&mut self, key: &ServiceKey, now: Now, effects: &mut Vec<Effect>) {
+        if let Some(look_again) = self.writing.get_mut(key) {
+            // Its object is about to change; decide on the new one.
+            *look_again = true;
+            if self.services.get(key).is_some() {
+                return;
+            }
+        }
+        let Some(facts) = self.services.get(key).cloned() else {
+            self.forget(key);
+            return;
+        };
+        let (settled, target) = match &facts.asks {
+            Asks::Unclear => return,
+            Asks::Address(request) => self.decide(&facts, request, now),
+            Asks::Impossible(refusal) => {
+                self.give_back(&facts, refusal.reason());
+                let settled = nothing(Some(refusal.clone()));
+                (settled, cleared())
+            }
+            Asks::Nothing(skip) => {
+                let had = self.ledger.claim(key).cloned();
+                self.give_back(&facts, skip.reason());
+                self.refused.remove(key);
+                if !is_from_us(&facts, *skip, had.as_ref()) {
+                    return;
+                }
+                (nothing(None), cleared())
+            }
+        };
+        let was = self.refused.get(key);
+        effects.extend(plan::events(&facts, &settled, was).into_iter().map(Effect::Tell));
+        self.remember_refusal(key, settled.refusal);
+        if let Announced::No(message) = &target.announced
+            && !plan::says_not_announced(&facts)
+            && self.told_uncovered.insert(key.clone())
+        {
+            effects.push(Effect::Tell(plan::not_announced(&facts, message)));
+        }
+        if settled.claim.is_some_and(|claim| claim.reserved) {
+            return;
+        }
+        if let Some(patch) = plan::patch(&facts, &target, now.stamp) {
+            self.writing.insert(key.clone(), false);
+            effects.push(Effect::Patch(key.clone(), patch));
+        }
+    }
+
+    fn decide(&mut self, facts: &Facts, request: &Request, now: Now) -> (Settled, Target) {
+        let config = self.sources.config();
+        let settled = settle(&mut self.ledger, config, request, &facts.held);
+        log(facts, &settled);
+        let Some(claim) = &settled.claim else {
+            self.uncovered.remove(&facts.key);
+            self.told_uncovered.remove(&facts.key);
+            return (settled, cleared());
+        };
+        let announced = self.announced(facts, claim, &request.labels, now);
+        let target = Target {
+            addresses: claim.addresses.clone(),
+            pool: Some(claim.pool.clone()),
+            announced,
+        };
+        (settled, target)
+    }
+
+    /// What the Service should say about the announcement of what it holds.
+    fn announced(
+        &mut self,
+        facts: &Facts,
+        claim: &Claim,
+        labels: &Labels,
+        now: Now,
+    ) -> Announced {
+        let config = self.sources.config();
+        let is_covered = config.advertisements_for(&claim.pool, labels).next().is_some();
+        if is_covered {
+            self.uncovered.remove(&facts.key);
+            self.told_uncovered.remove(&facts.key);
+            return Announced::Unsaid;
+        }
+        let since = *self.uncovered.entry(facts.key.clone()).or_insert(now.elapsed);
+        if now.elapsed < since + GRACE && !plan::says_not_announced(facts) {
+            self.later.insert((since + GRACE, facts.key.clone()));
+            return Announced::AsItIs;
+        }
+        let mut others = config.advertisements.values();
+        let missing = if others.any(|one| one.pools.contains(&claim.pool)) {
+            "selects this Service with its address from"
+        } else {
+            "covers"
+        };
+        let addresses: Vec<_> = claim.addresses.iter().map(ToString::to_string).collect();
+        Announced::No(format!(
+            "no L2Advertisement {missing} pool \"{}\": nobody answers for {}",
+            claim.pool,
+            addresses.join(" and ")
+        ))
+    }
+
+    fn remember_refusal(&mut self, key: &ServiceKey, refusal: Option<Refusal>) {
+        let Some(refusal) = refusal else {
+            self.refused.remove(key);
+            return;
+        };
+        let reason = refusal.reason();
+        let error = refusal.to_string();
+        if self.refused.insert(key.clone(), refusal.clone()) != Some(refusal) {
+            *self.refusals.entry(reason).or_default() += 1;
+            tracing::warn!(
+                op = "allocateIPs",
+                reason,
+                error,
+                service = %key,
+                "IP allocation failed"
+            );
+        }
+    }
+
+    fn give_back(&mut self, facts: &Facts, reason: &'static str) {
+        self.uncovered.remove(&facts.key);
+        self.told_uncovered.remove(&facts.key);
+        if let Some(claim) = self.ledger.release(&facts.key) {
+            let ip = kit::telemetry::json(&claim.addresses);
+            tracing::info!(
+                event = "clearAssignment",
+                reason,
+                ip = &*ip,
+                service = %facts.key,
+                "address taken back"
+            );
+        }
+    }
+
+    fn forget(&mut self, key: &ServiceKey) {
+        self.refused.remove(key);
+        self.uncovered.remove(key);
+        self.told_uncovered.remove(key);
+        if let Some(claim) = self.ledger.release(key) {
+            let ip = kit::telemetry::json(&claim.addresses);
+            tracing::info!(
+                event = "serviceDeleted",
+                ip = &*ip,
+                service = %key,
+                "service deleted"
+            );
+        }
+    }
+}
+
+/// Whether what a Service that asks nothing of us has is from us, and so ours to take away.
+///
+/// A Service of another class may have its address from another controller that writes the very
+/// same annotation (MetalLB, or a second ferrolb), so there only what we ourselves gave counts.
+fn is_from_us(facts: &Facts, skip: Skip, had: Option<&Claim>) -> bool {
+    match skip {
+        Skip::NotLoadBalancer | Skip::NoClusterIps => {
+            had.is_some() || facts.held.pool.is_some()
+        }
+        Skip::OtherClass => had.is_some_and(|claim| {
+            claim.addresses == facts.held.addresses
+                && facts.held.pool.as_ref() == Some(&claim.pool)
+        }),
+    }
+}
+
+fn nothing(refusal: Option<Refusal>) -> Settled {
+    Settled {
+        claim: None,
+        news: News::None,
+        lost: None,
+        refusal,
+    }
+}
+
+fn cleared() -> Target {
+    Target {
+        addresses: Vec::new(),
+        pool: None,
+        announced: Announced::Unsaid,
+    }
+}
+
+fn log(facts: &Facts, settled: &Settled) {
+    if let Some(lost) = &settled.lost {
+        let ip = kit::telemetry::json(&lost.addresses);
+        tracing::info!(
+            event = "clearAssignment",
+            reason = lost.why.reason(),
+            ip = &*ip,
+            service = %facts.key,
+            "address taken back"
+        );
+    }
+    if let (News::Assigned | News::Added(_), Some(claim)) = (&settled.news, &settled.claim) {
+        let ip = kit::telemetry::json(&claim.addresses);
+        tracing::info!(
+            event = "ipAllocated",
+            ip = &*ip,
+            pool = %claim.pool,
+            service = %facts.key,
+            "IP address assigned by controller"
+        );
+    }
+}

@@ -1,0 +1,357 @@
+//! The loop around the desk: feeds in, writes out. It decides only when, never what.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
+use crds::model::compile::Problem;
+use crds::model::ids::ServiceKey;
+use futures::stream::{BoxStream, SelectAll};
+use futures::{FutureExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kit::events::Recorder;
+use kit::feed::{Change, feed};
+use kube::Api;
+use kube::runtime::watcher::Config;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use super::desk::{Desk, Effect, Input, Now, Role, Written};
+use super::report;
+use super::write::{Failure, Retry, Writer};
+use crate::lease::fence::Clock;
+use crate::metrics::Metrics;
+use crate::ready::Ready;
+use crate::view::{self, Facts};
+
+/// Writes of Services under way at one time.
+const CONCURRENCY: usize = 32;
+
+/// Inputs taken in before anything is done about them.
+const BATCH: usize = 1024;
+
+/// How often the numbers of the pools are looked at while something happens.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
+
+/// The pause after the first failed write of a Service; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the loop runs with.
+#[derive(Clone)]
+pub struct Context {
+    /// The way out.
+    pub writer: Writer,
+    /// Where pools and advertisements are.
+    pub namespace: String,
+    /// The load balancer class served; `None`: Services without any.
+    pub class: Option<String>,
+    /// Where Events go.
+    pub recorder: Recorder,
+    /// Where numbers go.
+    pub metrics: Arc<Metrics>,
+    /// Where readiness is told.
+    pub ready: Arc<Ready>,
+    /// The clock of the process.
+    pub clock: Clock,
+}
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Feeds are never to end.
+    #[error("a watch ended")]
+    Watch,
+    /// A task of ours did.
+    #[error("a task failed: {0}")]
+    Task(#[from] JoinError),
+}
+
+/// Runs one term after another, each with fresh lists: what the former leader wrote last must be
+/// seen before anything is given out.
+///
+/// # Errors
+/// [`Error`], never expected.
+pub async fn run(context: Context, mut roles: watch::Receiver<Role>) -> Result<(), Error> {
+    loop {
+        let role = *roles.borrow_and_update();
+        context.metrics.lease_held.set(i64::from(role == Role::Leader));
+        let mut term = Term::begin(context.clone(), role);
+        tokio::select! {
+            // The writes under way end with the term: dropping it aborts them.
+            changed = roles.changed() => if changed.is_err() {
+                return Ok(());
+            },
+            ended = term.serve() => return ended,
+        }
+    }
+}
+
+struct Term {
+    context: Context,
+    role: Role,
+    desk: Desk,
+    inputs: SelectAll<BoxStream<'static, Input>>,
+    /// Patches that wait for a free place, in order.
+    waiting: VecDeque<(ServiceKey, Value)>,
+    writes: JoinSet<(ServiceKey, Result<Service, Failure>)>,
+    /// Failures in a row, by Service.
+    failures: BTreeMap<ServiceKey, u32>,
+    pool_writes: JoinSet<(String, Result<IPAddressPool, Failure>)>,
+    pools_writing: BTreeSet<String>,
+    problems: watch::Sender<Option<Vec<Problem>>>,
+    reporter: Option<AbortHandle>,
+    last_report: Option<Duration>,
+    report_due: Option<Duration>,
+}
+
+impl Drop for Term {
+    fn drop(&mut self) {
+        if let Some(reporter) = &self.reporter {
+            reporter.abort();
+        }
+    }
+}
+
+impl Term {
+    fn begin(context: Context, role: Role) -> Self {
+        let (problems, receiver) = watch::channel(None);
+        let reporter = (role == Role::Leader).then(|| {
+            let keep = report::keep(context.writer.clone(), context.namespace.clone(), receiver);
+            tokio::spawn(keep).abort_handle()
+        });
+        Self {
+            inputs: inputs(&context),
+            context,
+            role,
+            desk: Desk::new(role),
+            waiting: VecDeque::new(),
+            writes: JoinSet::new(),
+            failures: BTreeMap::new(),
+            pool_writes: JoinSet::new(),
+            pools_writing: BTreeSet::new(),
+            problems,
+            reporter,
+            last_report: None,
+            report_due: None,
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Error> {
+        loop {
+            self.fill_places();
+            let wake = self.desk.next_deadline().into_iter().chain(self.report_due).min();
+            let sleep = async {
+                match wake {
+                    Some(wake) => tokio::time::sleep_until(self.context.clock.at(wake)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                input = self.inputs.next() => {
+                    self.take(input.ok_or(Error::Watch)?);
+                    let mut left = BATCH;
+                    while left > 0 && let Some(Some(input)) = self.inputs.next().now_or_never() {
+                        self.take(input);
+                        left -= 1;
+                    }
+                }
+                Some(done) = self.writes.join_next() => {
+                    let (key, result) = done?;
+                    self.written(&key, result);
+                    while let Some(done) = self.writes.try_join_next() {
+                        let (key, result) = done?;
+                        self.written(&key, result);
+                    }
+                }
+                Some(done) = self.pool_writes.join_next() => {
+                    let (name, result) = done?;
+                    self.pool_written(&name, result);
+                }
+                () = sleep => {}
+            }
+            self.work();
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        self.context.metrics.updates.inc();
+        self.desk.take(input);
+    }
+
+    fn work(&mut self) {
+        let elapsed = self.context.clock.elapsed();
+        let now = Now {
+            elapsed,
+            stamp: stamp(),
+        };
+        for effect in self.desk.work(now) {
+            match effect {
+                Effect::Patch(key, patch) => self.waiting.push_back((key, patch)),
+                Effect::Tell(event) => self.context.recorder.publish(event),
+                Effect::Report(problems) => {
+                    self.problems.send_replace(Some(problems));
+                }
+            }
+        }
+        if self.desk.is_synced() {
+            let metrics = &self.context.metrics;
+            metrics.config_loaded.set(1);
+            metrics.config_stale.set(i64::from(!self.desk.problems().is_empty()));
+        }
+        self.context.ready.set(self.desk.missing());
+        self.report(elapsed);
+    }
+
+    /// Shows the numbers: at once after a quiet time, then at most once in a while.
+    fn report(&mut self, now: Duration) {
+        let metrics = &self.context.metrics;
+        let backlog = self.desk.backlog() + self.waiting.len();
+        metrics.queue_length.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+        for (reason, count) in self.desk.take_refusals() {
+            metrics.refusals.with_label_values(&[reason]).inc_by(count);
+        }
+        if self.role == Role::Standby || !self.desk.is_synced() {
+            return;
+        }
+        let next = self.last_report.map_or(now, |last| last + REPORT_PERIOD);
+        self.report_due = (now < next).then_some(next);
+        if self.report_due.is_some() {
+            return;
+        }
+        self.last_report = Some(now);
+        metrics.show_usage(&self.desk.usage());
+        for (name, status) in self.desk.pool_reports() {
+            if !self.pools_writing.insert(name.clone()) {
+                continue;
+            }
+            let (writer, namespace) = (self.context.writer.clone(), self.context.namespace.clone());
+            self.pool_writes.spawn(async move {
+                let written = writer.pool(&namespace, &name, &status).await;
+                (name, written)
+            });
+        }
+    }
+
+    fn fill_places(&mut self) {
+        while self.writes.len() < CONCURRENCY
+            && let Some((key, patch)) = self.waiting.pop_front()
+        {
+            let writer = self.context.writer.clone();
+            self.writes.spawn(async move {
+                let written = writer.service(&key, &patch).await;
+                (key, written)
+            });
+        }
+    }
+
+    fn written(&mut self, key: &ServiceKey, result: Result<Service, Failure>) {
+        let now = self.context.clock.elapsed();
+        let written = match result {
+            Ok(service) => {
+                self.failures.remove(key);
+                self.context.metrics.status_writes.inc();
+                tracing::info!(event = "serviceUpdated", service = %key, "updated service object");
+                Written::Done(Box::new(facts(service, self.context.class.as_deref())))
+            }
+            Err(failure) => {
+                let retry = failure.retry();
+                if retry == Retry::Soon {
+                    self.context.metrics.update_errors.inc();
+                }
+                tracing::warn!(service = %key, error = %failure, "service not updated");
+                match retry {
+                    Retry::Soon => {
+                        let count = self.failures.entry(key.clone()).or_default();
+                        *count += 1;
+                        Written::Failed(pause(*count, rand::random()))
+                    }
+                    Retry::WhenChanged => Written::Conflict,
+                    Retry::Never => {
+                        self.failures.remove(key);
+                        Written::Gone
+                    }
+                }
+            }
+        };
+        self.desk.written(key, written, now);
+    }
+
+    fn pool_written(&mut self, name: &str, result: Result<IPAddressPool, Failure>) {
+        self.pools_writing.remove(name);
+        match result {
+            Ok(pool) => self.desk.pool_written(pool),
+            Err(error) => {
+                self.context.metrics.update_errors.inc();
+                tracing::warn!(pool = name, %error, "pool status not written");
+                self.report_due = Some(self.context.clock.elapsed() + 5 * REPORT_PERIOD);
+            }
+        }
+    }
+}
+
+fn inputs(context: &Context) -> SelectAll<BoxStream<'static, Input>> {
+    let client = context.writer.client();
+    let namespace = &context.namespace;
+    let class = context.class.clone();
+    let services = feed(Api::all(client.clone()), Config::default(), view::strip);
+    let services = services.map(move |change| {
+        Input::Services(reduce(change, |service| facts(service, class.as_deref())))
+    });
+    let pools = feed(
+        Api::namespaced(client.clone(), namespace),
+        Config::default(),
+        |_: &mut IPAddressPool| (),
+    );
+    let advertisements = feed(
+        Api::namespaced(client.clone(), namespace),
+        Config::default(),
+        |_: &mut L2Advertisement| (),
+    );
+    let namespaces = feed(Api::all(client), Config::default(), |object: &mut Namespace| {
+        object.spec = None;
+        object.status = None;
+        object.metadata.annotations = None;
+    });
+    let mut all = SelectAll::new();
+    all.push(services.boxed());
+    all.push(pools.map(Input::Pools).boxed());
+    all.push(advertisements.map(Input::Advertisements).boxed());
+    all.push(namespaces.map(Input::Namespaces).boxed());
+    all
+}
+
+fn facts(service: Service, class: Option<&str>) -> Facts {
+    let facts = view::facts(&service, class);
+    drop(service);
+    facts
+}
+
+fn reduce<A, B>(change: Change<A>, reduce: impl Fn(A) -> B) -> Change<B> {
+    match change {
+        Change::Reset {
+            objects,
+            unreadable,
+        } => Change::Reset {
+            objects: objects.into_iter().map(reduce).collect(),
+            unreadable,
+        },
+        Change::Put(object) => Change::Put(reduce(object)),
+        Change::Gone(metadata) => Change::Gone(metadata),
+        Change::Unreadable(unreadable) => Change::Unreadable(unreadable),
+    }
+}
+
+/// The pause before the next try after `failures` in a row: doubling, and spread by up to a
+/// quarter, so that a thousand writes that failed together do not come back together.
+fn pause(failures: u32, chance: f64) -> Duration {
+    let doubled = FIRST_PAUSE * 2_u32.saturating_pow(failures.saturating_sub(1).min(20));
+    doubled.min(LONGEST_PAUSE).mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0)
+}
+
+#[expect(clippy::disallowed_methods, reason = "conditions in objects carry a time of day")]
+fn stamp() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -1,0 +1,119 @@
+//! The writes, each of them checked against the fence first.
+
+use std::time::Duration;
+
+use crds::api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
+use crds::model::ids::ServiceKey;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::lease::fence::Fence;
+
+/// A request that takes longer is given up and tried again.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// This replica does not lead any more.
+    #[error("the lease is not held")]
+    Fenced,
+    /// The object is not what it was when this was decided.
+    #[error("the object changed meanwhile")]
+    Conflict,
+    /// The object does not exist any more.
+    #[error("the object is gone")]
+    Gone,
+    /// No answer.
+    #[error("no answer within {}s", LIMIT.as_secs())]
+    Timeout,
+    /// Anything else.
+    #[error(transparent)]
+    Api(kube::Error),
+}
+
+/// When to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After a pause that grows.
+    Soon,
+    /// When the object is seen to change.
+    WhenChanged,
+    /// Not at all.
+    Never,
+}
+
+impl Failure {
+    /// When to try again.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Timeout | Self::Api(_) | Self::Fenced => Retry::Soon,
+            Self::Conflict => Retry::WhenChanged,
+            Self::Gone => Retry::Never,
+        }
+    }
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) if status.code == 409 => Self::Conflict,
+            kube::Error::Api(status) if status.code == 404 => Self::Gone,
+            _ => Self::Api(error),
+        }
+    }
+}
+
+/// Writes, as long as the fence is open; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    fence: Fence,
+}
+
+impl Writer {
+    /// A writer that asks `fence`.
+    pub fn new(client: Client, fence: Fence) -> Self {
+        Self { client, fence }
+    }
+
+    /// Writes `patch` to the status of `key`, and returns what the Service is then.
+    pub async fn service(&self, key: &ServiceKey, patch: &Value) -> Result<Service, Failure> {
+        let api = Api::<Service>::namespaced(self.client.clone(), &key.namespace);
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        self.fenced(api.patch_status(&key.name, &params, &patch)).await
+    }
+
+    /// Writes the status of the pool `name`. It is bound to nothing: nobody else writes it.
+    pub async fn pool(
+        &self,
+        namespace: &str,
+        name: &str,
+        status: &IPAddressPoolStatus,
+    ) -> Result<IPAddressPool, Failure> {
+        let api = Api::<IPAddressPool>::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Merge(json!({"status": status}));
+        self.fenced(api.patch_status(name, &PatchParams::default(), &patch)).await
+    }
+
+    /// Sends `request` if the fence is open.
+    pub async fn fenced<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Failure> {
+        if !self.fence.is_open() {
+            return Err(Failure::Fenced);
+        }
+        match tokio::time::timeout(LIMIT, request).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Failure::Timeout),
+        }
+    }
+
+    /// The client, for watching.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+}

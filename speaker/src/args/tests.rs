@@ -1,0 +1,83 @@
+use super::*;
+
+fn check(args: &[&str]) -> Result<Config, String> {
+    let always = ["speaker", "--node-name=n1", "--namespace=metallb-system"];
+    let all = always.iter().chain(args).map(OsString::from);
+    let args = Args::try_parse_from(goflags::normalise(all)).map_err(|error| error.to_string())?;
+    args.check().map_err(|error| error.to_string())
+}
+
+#[test]
+fn defaults_are_metallbs() {
+    let config = check(&[]).unwrap();
+    assert_eq!(config.metrics.unwrap().port(), 9120);
+    assert_eq!(config.health.unwrap().to_string(), "127.0.0.1:17472");
+    assert_eq!((config.class, config.ignore_exclude_label), (None, false));
+    assert!(config.mesh.is_none() && config.without_effect.is_empty());
+}
+
+#[test]
+fn every_flag_of_metallb_is_accepted_in_gos_syntax() {
+    let config = check(&[
+        "-port=0",
+        "--health-probe-port=0",
+        "-log-level=debug",
+        "-pprof-bind-address=",
+        "--host",
+        "192.0.2.1",
+        "-lb-class=mine",
+        "--pod-name=p",
+        "--ignore-exclude-lb",
+        "-ml-wan-config=true",
+        "--ml-bindport=1",
+        "--ml-bindaddr=",
+        "--ml-labels=",
+        "--ml-secret-key-path=",
+        "--bgp-debounce-timeout=3000",
+        "--frrk8s-namespace=x",
+        "--frrk8s-secret-passthrough",
+        "--tls-min-version=VersionTLS13",
+        "--tls-cipher-suites=",
+        "--tls-curve-preferences=",
+        "--metrics-cert-dir=",
+    ])
+    .unwrap();
+    assert_eq!((config.metrics, config.health), (None, None));
+    assert_eq!(config.class.as_deref(), Some("mine"));
+    assert!(config.ignore_exclude_label);
+    let expected = [
+        "tls-min-version",
+        "bgp-debounce-timeout",
+        "frrk8s-namespace",
+        "ml-wan-config",
+        "frrk8s-secret-passthrough",
+    ];
+    assert_eq!(config.without_effect, expected);
+}
+
+#[test]
+fn mistakes_name_the_flag() {
+    for (args, expected) in [
+        (
+            &["--ml-bindaddr=x", "--ml-labels=a=b"][..],
+            "--ml-bindaddr: \"x\" is not an IP address",
+        ),
+        (
+            &["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b"],
+            "--ml-secret-key-path: is needed",
+        ),
+        (
+            &[
+                "--ml-bindaddr=192.0.2.1",
+                "--ml-labels=a=b",
+                "--ml-secret-key-path=/nonexistent",
+            ],
+            "/nonexistent/secretkey: No such file",
+        ),
+        (&["--ignore-exclude-lb=maybe"], "--ignore-exclude-lb"),
+        (&["--prot=1"], "--prot"),
+    ] {
+        let error = check(args).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}

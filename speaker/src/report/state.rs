@@ -1,0 +1,156 @@
+//! What is known about status objects, and what is still to be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crds::api::v1beta1::{ServiceL2Status, ServiceL2StatusStatus};
+use crds::model::ids::ServiceKey;
+use crds::names::l2_status;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kit::feed::Change;
+
+use super::plan::{Seen, Step, plan};
+
+/// The pause after a failed write, doubling from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// What is known, and what is to be done.
+#[derive(Default)]
+pub(super) struct State {
+    /// The Services announced here: UID, and the interfaces their advertisements name.
+    announced: BTreeMap<ServiceKey, (String, BTreeSet<String>)>,
+    /// All status objects, by Service and name; `None` until they were listed.
+    objects: Option<BTreeMap<ServiceKey, BTreeMap<String, Seen>>>,
+    dirty: BTreeSet<ServiceKey>,
+    busy: BTreeSet<ServiceKey>,
+    failures: BTreeMap<ServiceKey, u32>,
+}
+
+/// What one job did: status objects that are now there, or gone.
+pub(super) type Done = (ServiceKey, Result<Vec<(String, Option<Seen>)>, kube::Error>);
+
+impl State {
+    /// `service`, whose UID is `uid`, is announced here for the interfaces named; `None`: it is not.
+    pub(super) fn announce(&mut self, service: ServiceKey, announced: Option<(String, BTreeSet<String>)>) {
+        match announced {
+            Some(announced) => self.announced.insert(service.clone(), announced),
+            None => self.announced.remove(&service),
+        };
+        self.dirty.insert(service);
+    }
+
+    /// Takes out the next Service that something is to be written for.
+    pub(super) fn next(&mut self, node: &str) -> Option<(ServiceKey, Vec<Step>, Duration)> {
+        let objects = self.objects.as_ref()?;
+        let nothing = BTreeMap::new();
+        loop {
+            let service = self
+                .dirty
+                .iter()
+                .find(|service| !self.busy.contains(*service))
+                .cloned()?;
+            self.dirty.remove(&service);
+            let there = objects.get(&service).unwrap_or(&nothing);
+            let steps = plan(self.announced.get(&service), there, node);
+            if !steps.is_empty() {
+                let failures = self.failures.get(&service).copied().unwrap_or_default();
+                self.busy.insert(service.clone());
+                return Some((service, steps, pause(failures)));
+            }
+            self.failures.remove(&service);
+        }
+    }
+
+    pub(super) fn finish(&mut self, (service, result): Done) {
+        self.busy.remove(&service);
+        let Ok(changes) = result else {
+            *self.failures.entry(service.clone()).or_default() += 1;
+            self.dirty.insert(service);
+            return;
+        };
+        self.failures.remove(&service);
+        let objects = self.objects.get_or_insert_default().entry(service).or_default();
+        for (name, seen) in changes {
+            match seen {
+                Some(seen) => objects.insert(name, seen),
+                None => objects.remove(&name),
+            };
+        }
+    }
+
+    pub(super) fn observe(&mut self, change: Change<ServiceL2Status>) {
+        match change {
+            Change::Reset {
+                objects,
+                unreadable: _,
+            } => {
+                self.objects = Some(BTreeMap::new());
+                for object in &objects {
+                    self.see(object);
+                }
+                self.dirty.extend(self.announced.keys().cloned());
+            }
+            Change::Put(object) => self.see(&object),
+            Change::Gone(metadata) => {
+                let Some(service) = subject(&metadata) else {
+                    return;
+                };
+                let name = metadata.name.unwrap_or_default();
+                let objects = self.objects.get_or_insert_default();
+                if let Some(there) = objects.get_mut(&service) {
+                    there.remove(&name);
+                    if there.is_empty() {
+                        objects.remove(&service);
+                    }
+                }
+                self.dirty.insert(service);
+            }
+            Change::Unreadable(_) => {}
+        }
+    }
+
+    fn see(&mut self, object: &ServiceL2Status) {
+        let Some(service) = subject(&object.metadata) else {
+            return;
+        };
+        let labels = object.metadata.labels.iter().flatten();
+        let node = labels.clone().find(|(key, _)| *key == l2_status::NODE);
+        let seen = Seen {
+            node: node.map(|(_, node)| node.clone()).unwrap_or_default(),
+            interfaces: object.status.as_ref().map(interfaces),
+        };
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let objects = self
+            .objects
+            .get_or_insert_default()
+            .entry(service.clone())
+            .or_default();
+        objects.insert(name, seen);
+        self.dirty.insert(service);
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(repeated) => PAUSES.0.saturating_mul(1 << repeated.min(10)).min(PAUSES.1),
+    }
+}
+
+/// The Service that a status object is about.
+fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
+    let labels = metadata.labels.as_ref()?;
+    let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
+    Some(ServiceKey::new(
+        namespace,
+        labels.get(l2_status::SERVICE_NAME)?,
+    ))
+}
+
+fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
+    status
+        .interfaces
+        .iter()
+        .filter_map(|interface| interface.name.clone())
+        .collect()
+}

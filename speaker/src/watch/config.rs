@@ -1,0 +1,106 @@
+//! Watches pools and advertisements, and compiles them into the configuration in force.
+
+use std::collections::BTreeMap;
+
+use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
+use crds::model::compile::{Compiled, Config, Problem, Resources, compile};
+use futures::StreamExt as _;
+use kit::feed::{Change, feed};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
+
+use super::{Events, name, warn};
+use crate::engine::Event;
+use crate::metrics::ConfigGauges;
+
+/// Objects by name; `None` until they were listed for the first time.
+type Objects<K> = Option<BTreeMap<String, K>>;
+
+/// Watches the configuration in `namespace` and hands every new one to `events`.
+pub async fn watch(client: Client, namespace: String, gauges: ConfigGauges, events: Events) {
+    let config = watcher::Config::default;
+    let pools = feed(
+        Api::namespaced(client.clone(), &namespace),
+        config(),
+        |_: &mut IPAddressPool| (),
+    );
+    let advertisements = feed(
+        Api::namespaced(client, &namespace),
+        config(),
+        |_: &mut L2Advertisement| (),
+    );
+    let (mut pools, mut advertisements) = (std::pin::pin!(pools), std::pin::pin!(advertisements));
+    let (mut known_pools, mut known_advertisements) = (None, None);
+    let mut last = Compiled::default();
+    loop {
+        tokio::select! {
+            Some(change) = pools.next() => take(&mut known_pools, change),
+            Some(change) = advertisements.next() => take(&mut known_advertisements, change),
+            else => return,
+        }
+        let (Some(pools), Some(advertisements)) = (&known_pools, &known_advertisements) else {
+            continue;
+        };
+        let next = judge(pools, advertisements, &last.config);
+        tell(&next.problems, &last.problems);
+        gauges.set(next.problems.is_empty());
+        last.clone_from(&next);
+        if events.send(Event::Config(next.config)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn judge(
+    pools: &BTreeMap<String, IPAddressPool>,
+    advertisements: &BTreeMap<String, L2Advertisement>,
+    last: &Config,
+) -> Compiled {
+    let resources = Resources {
+        pools: pools.values().cloned().collect(),
+        advertisements: advertisements.values().cloned().collect(),
+        // Namespaces only say who may draw from a pool, which is the controller's business.
+        ..Resources::default()
+    };
+    compile(&resources, last)
+}
+
+fn take<K: Resource<DynamicType = ()>>(objects: &mut Objects<K>, change: Change<K>) {
+    let entry = |object: K| (name(object.meta()), object);
+    match change {
+        Change::Reset {
+            objects: listed,
+            unreadable,
+        } => {
+            let mut fresh: BTreeMap<String, K> = listed.into_iter().map(entry).collect();
+            // One that cannot be read any more stays as it was.
+            for object in &unreadable {
+                warn::<K>(object);
+                let name = name(&object.metadata);
+                if let Some(kept) = objects.as_mut().and_then(|objects| objects.remove(&name)) {
+                    fresh.insert(name, kept);
+                }
+            }
+            *objects = Some(fresh);
+        }
+        Change::Put(object) => objects.get_or_insert_default().extend([entry(object)]),
+        Change::Gone(metadata) => {
+            objects.get_or_insert_default().remove(&name(&metadata));
+        }
+        Change::Unreadable(object) => warn::<K>(&object),
+    }
+}
+
+/// Logs what is newly wrong, and once that all is well again.
+fn tell(problems: &[Problem], before: &[Problem]) {
+    for problem in problems.iter().filter(|problem| !before.contains(problem)) {
+        let reason = problem.cause.reason();
+        tracing::error!(error = %problem, reason, "failed to parse the configuration");
+    }
+    if problems.is_empty() && !before.is_empty() {
+        tracing::info!(
+            event = "config reloaded",
+            "the configuration is valid again"
+        );
+    }
+}
