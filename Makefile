@@ -1,0 +1,71 @@
+# The only entrance: people and CI call these and nothing else. `make help` lists them.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Parts that are built once and kept: Kubernetes, helm, CoreDNS, tools.
+export FERROLB_CACHE ?= $(HOME)/.cache/ferrolb
+NODES ?= 3
+LAB := target/debug/lab
+NAMESPACE := metallb-system
+IMAGES := target/images/controller.tar target/images/speaker.tar
+RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
+
+.PHONY: help demo test check unit netns e2e bench images crds deps deny lab-up lab-down lab-install docs clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Everything from nothing: a real cluster, the chart, a Service, a page through its address
+	@e2e/demo
+
+test: ## Everything that proves the program: check, packet tests, the lab
+	@.ci/test
+
+check: ## Format, lints, unit tests, purity, generated files, chart, orphans: run before every commit
+	@.ci/check
+
+unit: ## Unit tests of all crates
+	cargo test --workspace --lib --bins
+	cargo test --workspace --exclude e2e --tests
+
+netns: deps ## Packet tests on veth pairs in network namespaces of their own (root)
+	cargo test -p speaker --test 'netns_*' -- --ignored --test-threads=1
+
+e2e: deps $(IMAGES) ## All tests that need the lab: brings it up, installs, tests, takes it down (root)
+	@e2e/run-tests
+
+bench: deps ## All benchmarks; results go to docs/performance.md
+	@e2e/bench
+
+images: $(IMAGES) ## The container images, as archives under target/images
+
+$(IMAGES) &: $(RUST_SOURCES)
+	@.ci/images
+
+crds: ## Write the chart's CustomResourceDefinitions anew from the Rust types
+	cargo run -q -p crds --bin crdgen > charts/ferrolb/files/crds.yaml
+
+deps: ## Install the Debian packages that the lab and the packet tests need (root)
+	@e2e/deps.sh
+
+deny: ## Licences, sources and duplicates of all dependencies
+	@.ci/deny
+
+$(LAB): $(RUST_SOURCES)
+	cargo build -q -p e2e
+	@touch $@
+
+lab-up: deps $(LAB) ## A real Kubernetes with NODES=3 nodes in network namespaces (root)
+	@$(LAB) up --nodes $(NODES)
+
+lab-down: $(LAB) ## Take the lab down and remove every trace of it (root)
+	@$(LAB) down
+
+lab-install: $(LAB) $(IMAGES) ## Load the images into a running lab and install the chart
+	@$(LAB) images $(IMAGES)
+	@$(LAB) helm -- upgrade --install ferrolb charts/ferrolb -n $(NAMESPACE) --create-namespace --wait --timeout 120s
+
+clean: ## Remove what was built here; the cache stays
+	cargo clean
