@@ -24,20 +24,8 @@ struct Case {
 }
 
 const CASES: [Case; 3] = [
-    Case {
-        name: "v4_24",
-        range: "10.0.0.0/24",
-        family: Family::V4,
-        first: 10 << 24,
-        size: 256,
-    },
-    Case {
-        name: "v4_16",
-        range: "10.0.0.0/16",
-        family: Family::V4,
-        first: 10 << 24,
-        size: 65_536,
-    },
+    Case { name: "v4_24", range: "10.0.0.0/24", family: Family::V4, first: 10 << 24, size: 256 },
+    Case { name: "v4_16", range: "10.0.0.0/16", family: Family::V4, first: 10 << 24, size: 65_536 },
     Case {
         name: "v6_64",
         range: "fc00::/64",

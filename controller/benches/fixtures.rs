@@ -66,23 +66,17 @@ pub fn request(name: &str) -> Request {
 }
 
 pub const fn tcp(number: u16) -> Port {
-    Port {
-        protocol: Protocol::Tcp,
-        number,
-    }
+    Port { protocol: Protocol::Tcp, number }
 }
 
 pub const fn udp(number: u16) -> Port {
-    Port {
-        protocol: Protocol::Udp,
-        number,
-    }
+    Port { protocol: Protocol::Udp, number }
 }
 
 /// What makes a [`request`] another one.
 pub trait With: Sized {
     fn wants(self, addresses: &[&str]) -> Self;
-    fn from_pool(self, name: &str) -> Self;
+    fn of_pool(self, name: &str) -> Self;
     fn shares(self, key: &str) -> Self;
     fn on(self, ports: &[Port]) -> Self;
     fn needs(self, need: Need) -> Self;
@@ -95,16 +89,13 @@ impl With for Request {
         self
     }
 
-    fn from_pool(mut self, name: &str) -> Self {
+    fn of_pool(mut self, name: &str) -> Self {
         self.wanted_pool = Some(name.into());
         self
     }
 
     fn shares(mut self, key: &str) -> Self {
-        self.sharing = Some(Sharing {
-            key: key.to_owned(),
-            backend: String::new(),
-        });
+        self.sharing = Some(Sharing { key: key.to_owned(), backend: String::new() });
         self
     }
 
@@ -119,9 +110,6 @@ impl With for Request {
     }
 
     fn dual(self, policy: Policy) -> Self {
-        self.needs(Need::Dual {
-            policy,
-            primary: Family::V4,
-        })
+        self.needs(Need::Dual { policy, primary: Family::V4 })
     }
 }

@@ -193,14 +193,8 @@ mod tests {
             TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
-        let v4 = Count {
-            capacity: 256,
-            assigned: 3,
-        };
-        let usage = Usage {
-            v4,
-            v6: Count::default(),
-        };
+        let v4 = Count { capacity: 256, assigned: 3 };
+        let usage = Usage { v4, v6: Count::default() };
         metrics.show_usage(&[("p".into(), usage)]);
         assert!(text().contains("metallb_allocator_addresses_total{pool=\"p\"} 256\n"));
         assert!(text().contains("metallb_allocator_ipv4_addresses_in_use_total{pool=\"p\"} 3\n"));

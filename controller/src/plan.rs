@@ -50,11 +50,7 @@ pub fn patch(facts: &Facts, target: &Target, now: Timestamp) -> Option<Value> {
     if !facts.is_plain || facts.held.addresses != target.addresses {
         let entry = |address: &IpAddr| json!({"ip": address.to_string()});
         let entries: Vec<_> = target.addresses.iter().map(entry).collect();
-        let ingress = if entries.is_empty() {
-            Value::Null
-        } else {
-            Value::Array(entries)
-        };
+        let ingress = if entries.is_empty() { Value::Null } else { Value::Array(entries) };
         status.insert("loadBalancer".to_owned(), json!({"ingress": ingress}));
     }
     if facts.held.pool != target.pool {
@@ -116,12 +112,7 @@ pub fn events(facts: &Facts, settled: &Settled, was: Option<&Refusal>) -> Vec<Ev
     let mut events = Vec::new();
     let mut tell = |severity, reason, message| {
         let about = about(facts);
-        events.push(Event {
-            about,
-            severity,
-            reason,
-            message,
-        });
+        events.push(Event { about, severity, reason, message });
     };
     if let Some(lost) = &settled.lost
         && let Why::NotAllowed(refusal) = &lost.why

@@ -97,10 +97,8 @@ pub fn facts(service: &Service, class: Option<&str>) -> Facts {
         .unwrap_or_default();
     // `ipMode` is left alone: the API server fills it in by itself, and comparing it would make
     // every Service look changed (weakness C1).
-    let addresses: Vec<IpAddr> = entries
-        .iter()
-        .filter_map(|entry| entry.ip.as_deref()?.parse().ok())
-        .collect();
+    let addresses: Vec<IpAddr> =
+        entries.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect();
     let is_plain =
         addresses.len() == entries.len() && entries.iter().all(|entry| entry.hostname.is_none());
     let pool = annotation(service, names::ALLOCATED_FROM_POOL);
@@ -113,10 +111,7 @@ pub fn facts(service: &Service, class: Option<&str>) -> Facts {
         uid: metadata.uid.clone().unwrap_or_default(),
         version: metadata.resource_version.clone().unwrap_or_default(),
         created: created.map_or(0, |time| time.0.as_second()),
-        held: Held {
-            addresses,
-            pool: pool.map(PoolName::from),
-        },
+        held: Held { addresses, pool: pool.map(PoolName::from) },
         is_plain,
         conditions: conditions.unwrap_or_default(),
         deprecated: annotations
@@ -154,11 +149,7 @@ fn asks(service: &Service, key: &ServiceKey, class: Option<&str>) -> Asks {
     let need = match kinds[..] {
         [family] => Need::Single(family),
         _ => Need::Dual {
-            policy: if must_be_dual {
-                Policy::Require
-            } else {
-                Policy::Prefer
-            },
+            policy: if must_be_dual { Policy::Require } else { Policy::Prefer },
             primary: match primary.map(String::as_str) {
                 Some("IPv6") => Family::V6,
                 _ => Family::V4,
@@ -176,21 +167,14 @@ fn asks(service: &Service, key: &ServiceKey, class: Option<&str>) -> Asks {
         ports: ports(spec),
         sharing: either(service, names::ALLOW_SHARED_IP)
             .filter(|key| !key.is_empty())
-            .map(|key| Sharing {
-                key: key.to_owned(),
-                backend: backend(spec),
-            }),
+            .map(|key| Sharing { key: key.to_owned(), backend: backend(spec) }),
     }))
 }
 
 fn cluster_ips(spec: &ServiceSpec) -> Vec<String> {
     let list = spec.cluster_ips.clone().unwrap_or_default();
     let one = spec.cluster_ip.clone();
-    let all = if list.is_empty() {
-        one.into_iter().collect()
-    } else {
-        list
-    };
+    let all = if list.is_empty() { one.into_iter().collect() } else { list };
     all.into_iter().filter(|ip: &String| !ip.is_empty()).collect()
 }
 

@@ -33,7 +33,11 @@ fn configs() -> Vec<Config> {
             pool("p", &["10.0.2.4/30", "10.0.2.0/31", "fc00::/126"]),
             manual.clone(),
         ]),
-        config([buggy, fixtures::pinned(pool("p", &["10.0.2.0/29", "fc00::2/127"]), 3, &[]), manual]),
+        config([
+            buggy,
+            fixtures::pinned(pool("p", &["10.0.2.0/29", "fc00::2/127"]), 3, &[]),
+            manual,
+        ]),
         config([pool("renamed", &["10.0.2.0/30", "fc00::/126"])]),
         config([]),
     ]
@@ -123,8 +127,11 @@ fn same(a: &Ledger, b: &Ledger) -> bool {
 fn check_given(request: &Request, claim: &Claim, config: &Config) {
     let families = controller::alloc::request::families(&claim.addresses);
     assert!(request.need.is_met_by(&families), "{request:?} got {claim:?}");
-    assert!(config.pools[&claim.pool].auto_assign || request.wanted_pool.is_some()
-        || matches!(request.wanted, Wanted::These(_)));
+    assert!(
+        config.pools[&claim.pool].auto_assign
+            || request.wanted_pool.is_some()
+            || matches!(request.wanted, Wanted::These(_))
+    );
     if let Wanted::These(wanted) = &request.wanted {
         assert_eq!(*wanted, claim.addresses);
     }

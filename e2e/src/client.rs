@@ -1,7 +1,9 @@
 //! The client: what a person at a host on the segment would type, and what came of it.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -9,6 +11,7 @@ use crate::cluster::Lab;
 use crate::namespace::{inside, output};
 use crate::observer::arp::Mac;
 use crate::plan::{CLIENT, OUTSIDE};
+use crate::wait::{Look, until};
 
 /// The body of a page, asked for from the client; three seconds at most.
 pub fn curl(url: &str) -> Result<String> {
@@ -33,6 +36,17 @@ pub fn curl_from(namespace: &str, url: &str) -> Result<String> {
         url,
     ];
     output(inside(namespace, "curl").args(args)).map(|body| body.trim_end().to_owned())
+}
+
+/// Fetches a page again and again until all these servers have answered; the Service's
+/// rules may come a moment after its address.
+pub async fn curl_reaches(url: &str, servers: &BTreeSet<String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    until(Duration::from_secs(20), &format!("{servers:?} at {url}"), async || {
+        seen.insert(curl(url)?);
+        Ok(Look::when((seen == *servers).then_some(()), || format!("{seen:?}")))
+    })
+    .await
 }
 
 /// The MACs that answer `arping`, in order of arrival.

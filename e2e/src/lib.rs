@@ -7,17 +7,23 @@
 
 pub mod client;
 pub mod cluster;
+pub mod config;
 pub mod down;
+pub mod event;
 pub mod fault;
 pub mod interrupt;
+pub mod many;
 pub mod namespace;
 pub mod observer;
 pub mod plan;
 pub mod process;
 pub mod raw;
+pub mod service;
 pub mod state;
 pub mod temp_ns;
 pub mod trace;
 pub mod up;
+pub mod usage;
 pub mod wait;
 pub mod web;
+pub mod writes;

@@ -54,6 +54,10 @@ impl TempNamespace {
         Ok(made)
     }
 
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
     /// kubectl in this namespace.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         self.lab
@@ -91,6 +95,11 @@ impl Drop for TempNamespace {
         // An assertion that failed; an error that was returned is for `with` to see.
         if std::thread::panicking() {
             eprintln!("{}", self.dump());
+        }
+        // Its addresses must be free before the next test's pool has the same ones.
+        let services = ["delete", "services", "--all", "--request-timeout=10s"];
+        if let Err(error) = self.kubectl(&services) {
+            eprintln!("Services in {} stay: {error:#}", self.name);
         }
         // The cluster finishes by itself: waiting for it would double the time of the tests.
         let args = [

@@ -59,14 +59,10 @@ pub fn health_routes(
     live: impl Fn() -> Health + Send + Sync + 'static,
     ready: impl Fn() -> Health + Send + Sync + 'static,
 ) -> Router {
-    Router::new()
-        .route("/healthz", health_route(live))
-        .route("/readyz", health_route(ready))
+    Router::new().route("/healthz", health_route(live)).route("/readyz", health_route(ready))
 }
 
-fn health_route(
-    ask: impl Fn() -> Health + Send + Sync + 'static,
-) -> axum::routing::MethodRouter {
+fn health_route(ask: impl Fn() -> Health + Send + Sync + 'static) -> axum::routing::MethodRouter {
     let ask = Arc::new(ask);
     get(move || {
         let answer = ask();

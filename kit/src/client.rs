@@ -42,6 +42,7 @@ pub async fn connect() -> Result<Client, Error> {
 
 /// The namespace of the pod this process runs in; `None` outside a pod.
 pub fn pod_namespace() -> Option<String> {
-    let mounted = std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
+    let mounted =
+        std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
     mounted.ok().map(|text| text.trim().to_owned()).filter(|name| !name.is_empty())
 }

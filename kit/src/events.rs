@@ -82,12 +82,8 @@ impl Recorder {
         dropped: IntCounter,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, incoming) = mpsc::channel(QUEUE);
-        let writer = Writer {
-            client,
-            component,
-            instance: instance.to_owned(),
-            dropped: dropped.clone(),
-        };
+        let writer =
+            Writer { client, component, instance: instance.to_owned(), dropped: dropped.clone() };
         (Self { queue, dropped }, writer.run(incoming))
     }
 
@@ -163,10 +159,7 @@ impl Writer {
             count: Some(1),
             first_timestamp: Some(now.clone()),
             last_timestamp: Some(now),
-            source: Some(EventSource {
-                component: Some(self.component.to_owned()),
-                host: None,
-            }),
+            source: Some(EventSource { component: Some(self.component.to_owned()), host: None }),
             reporting_component: Some(self.component.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..CoreEvent::default()

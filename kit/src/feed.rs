@@ -78,11 +78,7 @@ struct Listing<K> {
 
 impl<K: Resource> Listing<K> {
     fn new(strip: fn(&mut K)) -> Self {
-        Self {
-            strip,
-            objects: Vec::new(),
-            unreadable: Vec::new(),
-        }
+        Self { strip, objects: Vec::new(), unreadable: Vec::new() }
     }
 
     fn read(&self, guarded: DeserializeGuard<K>) -> Result<K, Unreadable> {
@@ -92,10 +88,9 @@ impl<K: Resource> Listing<K> {
                 (self.strip)(&mut object);
                 Ok(object)
             }
-            Err(InvalidObject { error, metadata }) => Err(Unreadable {
-                metadata: Box::new(metadata),
-                error,
-            }),
+            Err(InvalidObject { error, metadata }) => {
+                Err(Unreadable { metadata: Box::new(metadata), error })
+            }
         }
     }
 
@@ -171,10 +166,7 @@ mod tests {
     }
 
     fn broken(name: &str) -> DeserializeGuard<Namespace> {
-        let metadata = ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        };
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
         let error = "spec: expected a map".to_owned();
         DeserializeGuard(Err(InvalidObject { error, metadata }))
     }

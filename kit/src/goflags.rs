@@ -63,14 +63,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() || total.is_zero() && rest.len() == text.len() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(invalid)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
         let (number, tail) = rest.split_at(digits);
         let number: f64 = number.parse().map_err(|_| invalid())?;
-        let unit_len = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
+        let unit_len = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_len);
         let unit = match unit {
             "ns" => 1e-9,

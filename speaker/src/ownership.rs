@@ -9,6 +9,8 @@
 pub mod electorate;
 pub mod group;
 
+use std::net::IpAddr;
+
 use crds::model::ids::NodeName;
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +37,8 @@ pub enum Why {
     #[error("no node that may announce it is available")]
     NoCandidate,
     /// This node is the owner, and has none of the interfaces that the advertisements name.
-    #[error("the owner has none of the interfaces named by its L2Advertisements")]
-    NoInterface,
+    #[error("the owner has none of the interfaces that its L2Advertisements name for {0}")]
+    NoInterface(IpAddr),
 }
 
 impl Why {
@@ -49,7 +51,7 @@ impl Why {
             Self::NoAdvertisement => "noMatchingAdvertisement",
             Self::NoEndpoints => "noEndpoints",
             Self::NoCandidate => "noCandidate",
-            Self::NoInterface => "noInterface",
+            Self::NoInterface(_) => "noInterface",
         }
     }
 }

@@ -93,9 +93,9 @@ impl Reporter {
 
     fn take(&self, state: &mut State, report: Report) {
         let Report { service, uid, standing } = report;
-        if let Some(Standing::Silent(Why::NoInterface)) = &standing {
+        if let Some(Standing::Silent(Why::NoInterface(ip))) = &standing {
             let message = format!(
-                "the interfaces specified for \"{service}\" don't exist in assigned node \"{}\" with protocol \"layer2\"",
+                "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
                 self.node
             );
             self.publish(

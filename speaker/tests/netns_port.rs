@@ -271,7 +271,7 @@ fn changed_mac_and_ranges_are_taken_over_while_running() {
         client
             .port
             .send(&ArpFrame::probe(CLIENT_MAC, address).to_frame())
-            .unwrap()
+            .unwrap();
     };
     responder.answer(&[(ADDRESS, Answer::Own), (FOREIGN, Answer::Own)]);
     // Announced, but outside the filter's range: never seen.

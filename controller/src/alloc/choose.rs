@@ -47,10 +47,9 @@ fn asked_for(
     }
     let pool = ledger.permit(config, request, addresses)?;
     match &request.wanted_pool {
-        Some(wanted) if *wanted != pool => Err(Refusal::OtherPool {
-            addresses: addresses.to_vec(),
-            pool: wanted.clone(),
-        }),
+        Some(wanted) if *wanted != pool => {
+            Err(Refusal::OtherPool { addresses: addresses.to_vec(), pool: wanted.clone() })
+        }
         Some(_) | None => Ok(pool),
     }
 }
@@ -67,15 +66,12 @@ fn from_pool(
         return Err(Refusal::PoolNotCompatible(name.clone()));
     }
     first_that_can(ledger, &[pool], request).ok_or_else(|| match request.need {
-        Need::Dual {
-            policy: Policy::Require,
-            primary: _,
-        } => Refusal::PoolExhaustedDual(name.clone()),
-        Need::Dual {
-            policy: Policy::Prefer,
-            primary: _,
+        Need::Dual { policy: Policy::Require, primary: _ } => {
+            Refusal::PoolExhaustedDual(name.clone())
         }
-        | Need::Single(_) => Refusal::PoolExhausted(name.clone()),
+        Need::Dual { policy: Policy::Prefer, primary: _ } | Need::Single(_) => {
+            Refusal::PoolExhausted(name.clone())
+        }
     })
 }
 
@@ -97,11 +93,7 @@ fn from_any(
     let none = pinned.is_empty() && open.is_empty();
     first_that_can(ledger, &pinned, request)
         .or_else(|| first_that_can(ledger, &open, request))
-        .ok_or(if none {
-            Refusal::NoPool
-        } else {
-            Refusal::Exhausted
-        })
+        .ok_or(if none { Refusal::NoPool } else { Refusal::Exhausted })
 }
 
 /// The first of `pools` that has what is needed. Two addresses always come from one pool, IPv4

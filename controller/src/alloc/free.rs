@@ -49,7 +49,5 @@ fn shareable(
     let sharing = request.sharing.as_ref()?;
     ledger
         .shared_between(sharing, range.first(), range.last())
-        .find(|address| {
-            pool.contains(*address) && ledger.permit_beside(request, *address).is_ok()
-        })
+        .find(|address| pool.contains(*address) && ledger.permit_beside(request, *address).is_ok())
 }

@@ -102,11 +102,7 @@ impl Ledger {
     }
 
     /// Whether `request` may hold `address` beside those who hold it already.
-    pub(super) fn permit_beside(
-        &self,
-        request: &Request,
-        address: IpAddr,
-    ) -> Result<(), Refusal> {
+    pub(super) fn permit_beside(&self, request: &Request, address: IpAddr) -> Result<(), Refusal> {
         let holders = self.holders.get(&address).into_iter().flatten();
         let others: Vec<_> = holders
             .filter(|key| **key != request.key)
@@ -121,11 +117,7 @@ impl Ledger {
         }
         for (key, claim) in others {
             if let Some(port) = claim.ports.intersection(&request.ports).next() {
-                return Err(Refusal::PortTaken {
-                    port: *port,
-                    address,
-                    by: key.clone(),
-                });
+                return Err(Refusal::PortTaken { port: *port, address, by: key.clone() });
             }
         }
         Ok(())

@@ -135,28 +135,19 @@ mod tests {
                 "[\"1.2.3.4\"] is not allowed in config",
             ),
             (
-                Refusal::NotShared {
-                    key: key("svc"),
-                    by: vec![key("a"), key("b")],
-                },
+                Refusal::NotShared { key: key("svc"), by: vec![key("a"), key("b")] },
                 "can't change sharing key for \"ns/svc\", address also in use by ns/a,ns/b",
             ),
             (
                 Refusal::PortTaken {
-                    port: Port {
-                        protocol: Protocol::Tcp,
-                        number: 80,
-                    },
+                    port: Port { protocol: Protocol::Tcp, number: 80 },
                     address: ips(&["1.2.3.4"])[0],
                     by: key("a"),
                 },
                 "port TCP/80 is already in use on \"1.2.3.4\"",
             ),
             (
-                Refusal::OtherPool {
-                    addresses: ips(&["1.2.3.4"]),
-                    pool: "p".into(),
-                },
+                Refusal::OtherPool { addresses: ips(&["1.2.3.4"]), pool: "p".into() },
                 "requested loadBalancer IP(s) [\"1.2.3.4\"] is not compatible with requested address pool p",
             ),
             (

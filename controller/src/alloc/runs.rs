@@ -27,9 +27,8 @@ impl Runs {
         {
             first = start;
         }
-        if let Some(end) = number
-            .checked_add(1)
-            .and_then(|after| self.runs.remove(&(family, after)))
+        if let Some(end) =
+            number.checked_add(1).and_then(|after| self.runs.remove(&(family, after)))
         {
             last = end;
         }

@@ -97,37 +97,21 @@ pub fn settle(ledger: &mut Ledger, config: &Config, request: &Request, held: &He
             Ok(claim) => return complete(ledger, config, request, claim),
             Err(why) => {
                 ledger.release(&request.key);
-                lost = Some(Lost {
-                    addresses: before,
-                    why,
-                });
+                lost = Some(Lost { addresses: before, why });
             }
         }
     }
     match ledger.assign(config, request) {
-        Ok(claim) => Settled {
-            claim: Some(claim.clone()),
-            news: News::Assigned,
-            lost,
-            refusal: None,
-        },
-        Err(refusal) => Settled {
-            claim: None,
-            news: News::None,
-            lost,
-            refusal: Some(refusal),
-        },
+        Ok(claim) => {
+            Settled { claim: Some(claim.clone()), news: News::Assigned, lost, refusal: None }
+        }
+        Err(refusal) => Settled { claim: None, news: News::None, lost, refusal: Some(refusal) },
     }
 }
 
 impl Settled {
     fn kept(claim: Claim) -> Self {
-        Self {
-            claim: Some(claim),
-            news: News::None,
-            lost: None,
-            refusal: None,
-        }
+        Self { claim: Some(claim), news: News::None, lost: None, refusal: None }
     }
 }
 
@@ -159,19 +143,10 @@ fn keep(
 /// a wish that cannot be read.
 fn complete(ledger: &mut Ledger, config: &Config, request: &Request, claim: Claim) -> Settled {
     if let Wanted::Unreadable(refusal) = &request.wanted {
-        return Settled {
-            refusal: Some(refusal.clone()),
-            ..Settled::kept(claim)
-        };
+        return Settled { refusal: Some(refusal.clone()), ..Settled::kept(claim) };
     }
     let one = match (request.need, &claim.addresses[..]) {
-        (
-            Need::Dual {
-                policy: Policy::Prefer,
-                primary: _,
-            },
-            [one],
-        ) => *one,
+        (Need::Dual { policy: Policy::Prefer, primary: _ }, [one]) => *one,
         _ => return Settled::kept(claim),
     };
     let added = choose::complement(ledger, config, request, &claim.pool, one);
@@ -184,14 +159,8 @@ fn complete(ledger: &mut Ledger, config: &Config, request: &Request, claim: Clai
     });
     match both {
         Ok(None) => Settled::kept(claim),
-        Ok(Some((claim, added))) => Settled {
-            news: News::Added(added),
-            ..Settled::kept(claim)
-        },
-        Err(refusal) => Settled {
-            refusal: Some(refusal),
-            ..Settled::kept(claim)
-        },
+        Ok(Some((claim, added))) => Settled { news: News::Added(added), ..Settled::kept(claim) },
+        Err(refusal) => Settled { refusal: Some(refusal), ..Settled::kept(claim) },
     }
 }
 

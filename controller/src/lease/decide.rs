@@ -69,13 +69,7 @@ pub struct Election {
 impl Election {
     /// A replica called `me`, a name that no other process ever had.
     pub fn new(me: String, terms: Terms) -> Self {
-        Self {
-            me,
-            terms,
-            seen: None,
-            renewed: None,
-            not_before: Duration::ZERO,
-        }
+        Self { me, terms, seen: None, renewed: None, not_before: Duration::ZERO }
     }
 
     /// Takes in what the object says now; `None` when there is none.

@@ -43,10 +43,7 @@ pub struct Fence {
 impl Fence {
     /// A closed fence.
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            until: Arc::default(),
-        }
+        Self { clock, until: Arc::default() }
     }
 
     /// Allows writes until `until`, or not at all.

@@ -194,11 +194,7 @@ impl Holder {
     fn publish(&self) {
         let until = self.election.leads_until().filter(|until| *until > self.clock.elapsed());
         self.fence.set(until);
-        let role = if until.is_some() {
-            Role::Leader
-        } else {
-            Role::Standby
-        };
+        let role = if until.is_some() { Role::Leader } else { Role::Standby };
         self.roles.send_if_modified(|known| {
             let is_news = *known != role;
             if is_news {
@@ -220,6 +216,3 @@ fn record(lease: &Lease) -> Record {
         transitions: spec.lease_transitions.unwrap_or_default(),
     }
 }
-
-#[cfg(test)]
-mod tests;

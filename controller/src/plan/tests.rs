@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::*;
@@ -12,10 +14,7 @@ fn facts(addresses: &[&str], pool: Option<&str>) -> Facts {
         version: "7".to_owned(),
         created: 0,
         asks: Asks::Address(Box::new(request("web"))),
-        held: Held {
-            addresses: ips(addresses),
-            pool: pool.map(Into::into),
-        },
+        held: Held { addresses: ips(addresses), pool: pool.map(Into::into) },
         is_plain: true,
         conditions: Vec::new(),
         deprecated: Vec::new(),
@@ -23,27 +22,18 @@ fn facts(addresses: &[&str], pool: Option<&str>) -> Facts {
 }
 
 fn target(addresses: &[&str], pool: Option<&str>) -> Target {
-    Target {
-        addresses: ips(addresses),
-        pool: pool.map(Into::into),
-        announced: Announced::Unsaid,
-    }
+    Target { addresses: ips(addresses), pool: pool.map(Into::into), announced: Announced::Unsaid }
 }
 
 fn settled(addresses: &[&str], news: News) -> Settled {
     let claim = Claim {
         pool: "p".into(),
         addresses: ips(addresses),
-        ports: Default::default(),
+        ports: BTreeSet::new(),
         sharing: None,
         reserved: false,
     };
-    Settled {
-        claim: (!addresses.is_empty()).then_some(claim),
-        news,
-        lost: None,
-        refusal: None,
-    }
+    Settled { claim: (!addresses.is_empty()).then_some(claim), news, lost: None, refusal: None }
 }
 
 fn texts(events: &[Event]) -> Vec<(&'static str, &str)> {
@@ -170,10 +160,7 @@ fn a_refusal_is_told_once_and_again_when_it_is_another() {
 fn a_lost_address_is_told_only_when_a_rule_took_it() {
     let facts = facts(&["192.0.2.1"], Some("p"));
     let mut settled = settled(&["198.51.100.1"], News::Assigned);
-    let lost = |why| Lost {
-        addresses: ips(&["192.0.2.1"]),
-        why,
-    };
+    let lost = |why| Lost { addresses: ips(&["192.0.2.1"]), why };
     settled.lost = Some(lost(Why::NotAllowed(Refusal::OutsideEveryPool(ips(&["192.0.2.1"])))));
     let events = super::events(&facts, &settled, None);
     let text = "current IP for \"default/web\" not allowed by config, will attempt for new IP \

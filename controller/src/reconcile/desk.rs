@@ -146,10 +146,7 @@ impl Desk {
 
     fn take_services(&mut self, change: Change<Facts>) {
         match change {
-            Change::Reset {
-                objects,
-                unreadable,
-            } => {
+            Change::Reset { objects, unreadable } => {
                 // What cannot be read exists: it stays what it was.
                 let keys = unreadable.iter().map(|one| key_of(&one.metadata));
                 let kept = keys.filter_map(|key| self.services.get(&key).cloned());
@@ -274,8 +271,7 @@ impl Desk {
         tracing::info!(event = "config reloaded", "configuration changed");
         let config = self.sources.config();
         let evicted = self.ledger.evict_outside(config);
-        let mut concerned: BTreeSet<ServiceKey> =
-            evicted.into_iter().map(|(key, _)| key).collect();
+        let mut concerned: BTreeSet<ServiceKey> = evicted.into_iter().map(|(key, _)| key).collect();
         for (key, claim) in self.ledger.claims() {
             let moved_in = |address| config.pool_of(address).map(|pool| &pool.name);
             let mut names = claim.addresses.iter().filter_map(|one| moved_in(*one));
@@ -361,10 +357,7 @@ fn key_of(metadata: &ObjectMeta) -> ServiceKey {
     ServiceKey::new(namespace, metadata.name.clone().unwrap_or_default())
 }
 
-fn invalid_configuration(
-    about: ObjectReference,
-    message: String,
-) -> Event {
+fn invalid_configuration(about: ObjectReference, message: String) -> Event {
     Event {
         about,
         severity: kit::events::Severity::Warning,

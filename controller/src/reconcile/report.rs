@@ -151,10 +151,7 @@ mod tests {
         Problem {
             kind: Kind::IpAddressPool,
             name: "p".to_owned(),
-            field: Field {
-                path: "spec.addresses",
-                index: None,
-            },
+            field: Field { path: "spec.addresses", index: None },
             cause: Cause::NoPrefixes,
         }
     }

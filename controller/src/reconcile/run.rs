@@ -183,10 +183,7 @@ impl Term {
 
     fn work(&mut self) {
         let elapsed = self.context.clock.elapsed();
-        let now = Now {
-            elapsed,
-            stamp: stamp(),
-        };
+        let now = Now { elapsed, stamp: stamp() };
         for effect in self.desk.work(now) {
             match effect {
                 Effect::Patch(key, patch) => self.waiting.push_back((key, patch)),
@@ -331,13 +328,9 @@ fn facts(service: Service, class: Option<&str>) -> Facts {
 
 fn reduce<A, B>(change: Change<A>, reduce: impl Fn(A) -> B) -> Change<B> {
     match change {
-        Change::Reset {
-            objects,
-            unreadable,
-        } => Change::Reset {
-            objects: objects.into_iter().map(reduce).collect(),
-            unreadable,
-        },
+        Change::Reset { objects, unreadable } => {
+            Change::Reset { objects: objects.into_iter().map(reduce).collect(), unreadable }
+        }
         Change::Put(object) => Change::Put(reduce(object)),
         Change::Gone(metadata) => Change::Gone(metadata),
         Change::Unreadable(unreadable) => Change::Unreadable(unreadable),

@@ -165,10 +165,7 @@ fn take<K: Resource<DynamicType = ()>>(
     change: Change<K>,
 ) -> bool {
     match change {
-        Change::Reset {
-            objects,
-            unreadable: broken,
-        } => {
+        Change::Reset { objects, unreadable: broken } => {
             unreadable.retain(|(other, _), _| *other != kind);
             for object in broken {
                 note(unreadable, kind, object);
@@ -195,11 +192,7 @@ fn take<K: Resource<DynamicType = ()>>(
     }
 }
 
-fn note(
-    unreadable: &mut BTreeMap<(Kind, String), String>,
-    kind: Kind,
-    object: feed::Unreadable,
-) {
+fn note(unreadable: &mut BTreeMap<(Kind, String), String>, kind: Kind, object: feed::Unreadable) {
     let name = object.metadata.name.unwrap_or_default();
     unreadable.insert((kind, name), object.error);
 }
@@ -223,6 +216,8 @@ fn changed_pools(old: &Config, new: &Config) -> BTreeSet<PoolName> {
 
 #[cfg(test)]
 mod tests {
+    use crds::api::v1beta1::L2AdvertisementSpec;
+
     use super::*;
 
     fn pool(name: &str, version: &str, addresses: &str) -> IPAddressPool {
@@ -233,16 +228,16 @@ mod tests {
     }
 
     fn listed<K>(objects: Vec<K>) -> Change<K> {
-        Change::Reset {
-            objects,
-            unreadable: Vec::new(),
-        }
+        Change::Reset { objects, unreadable: Vec::new() }
     }
 
     fn synced(pools: Vec<IPAddressPool>) -> Sources {
         let mut sources = Sources::default();
         sources.pool(listed(pools));
-        sources.advertisement(listed(vec![L2Advertisement::with_spec("a", Default::default())]));
+        sources.advertisement(listed(vec![L2Advertisement::with_spec(
+            "a",
+            L2AdvertisementSpec::default(),
+        )]));
         sources.namespace(listed(Vec::new()));
         sources
     }
@@ -257,10 +252,8 @@ mod tests {
 
     #[test]
     fn a_change_names_the_pools_it_concerns() {
-        let mut sources = synced(vec![
-            pool("p", "1", "192.0.2.0/25"),
-            pool("q", "1", "192.0.2.128/25"),
-        ]);
+        let mut sources =
+            synced(vec![pool("p", "1", "192.0.2.0/25"), pool("q", "1", "192.0.2.128/25")]);
         assert_eq!(sources.refresh().unwrap().pools.len(), 2);
         assert_eq!(sources.refresh(), None);
         sources.pool(Change::Put(pool("p", "2", "192.0.2.0/26")));
@@ -274,7 +267,7 @@ mod tests {
     fn an_advertisement_concerns_the_pools_it_names() {
         let mut sources = synced(vec![pool("p", "1", "192.0.2.0/25")]);
         sources.refresh();
-        let metadata = L2Advertisement::with_spec("a", Default::default()).metadata;
+        let metadata = L2Advertisement::with_spec("a", L2AdvertisementSpec::default()).metadata;
         sources.advertisement(Change::Gone(Box::new(metadata)));
         assert_eq!(sources.refresh().unwrap().pools, BTreeSet::from(["p".into()]));
     }

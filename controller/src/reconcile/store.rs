@@ -12,10 +12,7 @@ pub struct Store<K, T> {
 
 impl<K: Ord + Clone, T> Default for Store<K, T> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            is_synced: false,
-        }
+        Self { entries: BTreeMap::new(), is_synced: false }
     }
 }
 

@@ -31,7 +31,7 @@ fn merge(into: &mut Value, change: Value) {
     }
 }
 
-fn annotated(annotations: Value) -> Service {
+fn annotated(annotations: &Value) -> Service {
     service(json!({"metadata": {"annotations": annotations}}))
 }
 
@@ -79,16 +79,13 @@ fn both_annotation_prefixes_count_and_the_current_one_wins_by_presence() {
             json!({"metallb.io/address-pool": "a", "metallb.universe.tf/address-pool": "b"}),
             Some("a"),
         ),
-        (
-            json!({"metallb.io/address-pool": "", "metallb.universe.tf/address-pool": "b"}),
-            None,
-        ),
+        (json!({"metallb.io/address-pool": "", "metallb.universe.tf/address-pool": "b"}), None),
     ] {
-        let pool = request(&annotated(annotations.clone())).wanted_pool;
+        let pool = request(&annotated(&annotations)).wanted_pool;
         assert_eq!(pool, expected.map(PoolName::from), "{annotations}");
     }
     let deprecated = json!({"metallb.universe.tf/address-pool": "b"});
-    let deprecated = facts(&annotated(deprecated), None).deprecated;
+    let deprecated = facts(&annotated(&deprecated), None).deprecated;
     assert_eq!(deprecated, ["metallb.universe.tf/address-pool"]);
 }
 
@@ -96,7 +93,8 @@ fn both_annotation_prefixes_count_and_the_current_one_wins_by_presence() {
 fn addresses_are_asked_for_by_annotation_or_by_the_old_field() {
     let these = |texts: &[&str]| Wanted::These(ips(texts));
     let unreadable = Wanted::Unreadable;
-    let annotation = |text: &str| json!({"metadata": {"annotations": {"metallb.io/loadBalancerIPs": text}}});
+    let annotation =
+        |text: &str| json!({"metadata": {"annotations": {"metallb.io/loadBalancerIPs": text}}});
     for (change, expected) in [
         (json!({"spec": {"loadBalancerIP": "192.0.2.5"}}), these(&["192.0.2.5"])),
         (annotation(" fc00::5 , 192.0.2.5"), these(&["fc00::5", "192.0.2.5"])),
@@ -155,20 +153,15 @@ fn a_local_service_shares_by_its_selector() {
 
 #[test]
 fn two_cluster_ips_need_two_addresses_by_policy() {
-    for (policy, first, expected) in [
-        ("RequireDualStack", "IPv6", Policy::Require),
-        ("PreferDualStack", "IPv4", Policy::Prefer),
-    ] {
+    for (policy, first, expected) in
+        [("RequireDualStack", "IPv6", Policy::Require), ("PreferDualStack", "IPv4", Policy::Prefer)]
+    {
         let request = request(&service(json!({"spec": {
             "clusterIPs": ["10.96.0.5", "fd00::5"],
             "ipFamilyPolicy": policy,
             "ipFamilies": [first],
         }})));
-        let primary = if first == "IPv6" {
-            Family::V6
-        } else {
-            Family::V4
-        };
+        let primary = if first == "IPv6" { Family::V6 } else { Family::V4 };
         let policy = expected;
         assert_eq!(request.need, Need::Dual { policy, primary });
     }
@@ -191,7 +184,7 @@ fn the_ip_mode_that_the_api_server_fills_in_makes_no_difference() {
 
 #[test]
 fn stripping_takes_away_nothing_that_is_read() {
-    let mut object = annotated(json!({
+    let mut object = annotated(&json!({
         "metallb.io/address-pool": "a",
         "metallb.universe.tf/allow-shared-ip": "k",
         "metallb.io/ip-allocated-from-pool": "a",

@@ -76,10 +76,7 @@ impl Series {
         if self.written.len() >= REMEMBERED {
             self.written.clear();
         }
-        let entry = Entry {
-            name: name.clone(),
-            count: 1,
-        };
+        let entry = Entry { name: name.clone(), count: 1 };
         self.written.insert(key, (entry, now));
         Verdict::Create(name)
     }
@@ -88,10 +85,7 @@ impl Series {
         if self.budgets.len() >= REMEMBERED && !self.budgets.contains_key(object) {
             self.budgets.clear();
         }
-        let fresh = || Budget {
-            left: BURST,
-            since: now,
-        };
+        let fresh = || Budget { left: BURST, since: now };
         let budget = self.budgets.entry(object.clone()).or_insert_with(fresh);
         let refills = (now - budget.since).max(0) / REFILL;
         budget.since += refills * REFILL;
@@ -111,10 +105,7 @@ mod tests {
 
     fn event(name: &str, message: &str) -> Event {
         Event {
-            about: ObjectReference {
-                name: Some(name.to_owned()),
-                ..ObjectReference::default()
-            },
+            about: ObjectReference { name: Some(name.to_owned()), ..ObjectReference::default() },
             severity: Severity::Normal,
             reason: "IPAllocated",
             message: message.to_owned(),
@@ -133,10 +124,7 @@ mod tests {
         let mut series = Series::default();
         let name = created(series.judge(&event("web", "a"), 255));
         assert_eq!(name, "web.ff");
-        let entry = |count| Entry {
-            name: name.clone(),
-            count,
-        };
+        let entry = |count| Entry { name: name.clone(), count };
         assert_eq!(series.judge(&event("web", "a"), 256), Verdict::Count(entry(2)));
         assert_eq!(series.judge(&event("web", "a"), 257), Verdict::Count(entry(3)));
         created(series.judge(&event("web", "another"), 258));

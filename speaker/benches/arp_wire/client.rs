@@ -79,7 +79,7 @@ impl Client {
             let start = Instant::now();
             self.0.send(&frame).unwrap();
             while self.reply() != Some(target) {
-                assert!(start.elapsed() < PATIENCE, "a single request got no answer");
+                assert!(start.elapsed() < 20 * PATIENCE, "a single request got no answer");
             }
             u64::try_from(start.elapsed().as_nanos()).unwrap()
         };

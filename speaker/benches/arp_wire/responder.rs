@@ -58,7 +58,10 @@ pub fn serve(index: &str, mac: &str, addresses: &str) {
     let addresses = (0..addresses.parse().unwrap())
         .map(|n: u32| (Ipv4Addr::from_bits(FIRST + n), entry.clone()));
     let table = ArcSwap::from_pointee(Table::following(&Table::default(), addresses));
-    let program = Program::compile(&[AddressRange::parse(POOL).unwrap()], index, mac);
+    // No address, no pool: the filter drops everything.
+    let pools: &[&str] = if table.load().is_empty() { &[] } else { &[POOL] };
+    let ranges: Vec<_> = pools.iter().map(|pool| AddressRange::parse(pool).unwrap()).collect();
+    let program = Program::compile(&ranges, index, mac);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (heard, _news) = mpsc::channel(64);
     runtime.spawn(async move {

@@ -355,8 +355,8 @@ impl Cluster {
         };
         let links = ports.iter().filter(|link| interfaces.contains(&link.name));
         let links: BTreeSet<_> = links.map(|link| link.index).collect();
-        if !everywhere && links.is_empty() {
-            return Standing::Silent(Why::NoInterface);
+        if let Some(first) = facts.addresses.first().filter(|_| !everywhere && links.is_empty()) {
+            return Standing::Silent(Why::NoInterface(*first));
         }
         let (addresses, pool) = (facts.addresses.clone(), claim.pool.clone());
         let uid = facts.uid.clone();

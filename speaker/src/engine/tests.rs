@@ -295,7 +295,7 @@ fn every_silence_has_its_reason() {
                 };
                 world.config = config(&[narrow]);
             },
-            Why::NoInterface,
+            Why::NoInterface(IpAddr::V4(ip(1))),
         ),
     ];
     for (spoil, why) in cases {

@@ -63,20 +63,14 @@ impl Ledger {
 
     fn check_clashes(&self) -> Result<(), Broken> {
         for (address, keys) in &self.holders {
-            let claims: Vec<(&ServiceKey, &Claim)> = keys
-                .iter()
-                .filter_map(|key| self.claims.get_key_value(key))
-                .collect();
+            let claims: Vec<(&ServiceKey, &Claim)> =
+                keys.iter().filter_map(|key| self.claims.get_key_value(key)).collect();
             for (index, (key, claim)) in claims.iter().enumerate() {
                 for (other, theirs) in &claims[..index] {
                     let agree = claim.sharing.is_some() && claim.sharing == theirs.sharing;
                     let fits = agree && claim.ports.is_disjoint(&theirs.ports);
                     if !fits && !claim.reserved && !theirs.reserved {
-                        return Err(Broken::Clash(
-                            (*key).clone(),
-                            (*other).clone(),
-                            *address,
-                        ));
+                        return Err(Broken::Clash((*key).clone(), (*other).clone(), *address));
                     }
                 }
             }
@@ -95,10 +89,6 @@ impl Ledger {
         for address in self.cooling.oldest_first() {
             busy.insert(address);
         }
-        if busy == self.busy {
-            Ok(())
-        } else {
-            Err(Broken::Index("busy addresses"))
-        }
+        if busy == self.busy { Ok(()) } else { Err(Broken::Index("busy addresses")) }
     }
 }

@@ -112,18 +112,11 @@ fn an_address_asked_for_is_refused_by_the_name_of_who_has_it() {
     for (request, refusal) in [
         (
             request("c").wants(&[at]),
-            Refusal::NotShared {
-                key: key("c"),
-                by: vec![key("a"), key("b")],
-            },
+            Refusal::NotShared { key: key("c"), by: vec![key("a"), key("b")] },
         ),
         (
             request("c").wants(&[at]).shares("k"),
-            Refusal::PortTaken {
-                port: tcp(80),
-                address: ip(at),
-                by: key("b"),
-            },
+            Refusal::PortTaken { port: tcp(80), address: ip(at), by: key("b") },
         ),
     ] {
         assert_eq!(assign(&mut ledger, &config, &request), Err(refusal));
@@ -180,22 +173,20 @@ fn a_pool_that_does_not_give_by_itself_gives_when_asked() {
     let mut refusal = |request: Request| assign(&mut ledger, &config, &request).unwrap_err();
     assert_eq!(refusal(request("a")), Refusal::NoPool);
     let not_for_us = Refusal::PoolNotCompatible("theirs".into());
-    assert_eq!(refusal(request("a").from_pool("theirs")), not_for_us);
+    assert_eq!(refusal(request("a").of_pool("theirs")), not_for_us);
     assert_eq!(refusal(request("a").wants(&["10.0.1.5"])), not_for_us);
     let unknown = Refusal::UnknownPool("x".into());
-    assert_eq!(refusal(request("a").from_pool("x")), unknown);
-    let other = Refusal::OtherPool {
-        addresses: ips(&["10.0.0.5"]),
-        pool: "theirs".into(),
-    };
-    assert_eq!(refusal(request("a").from_pool("theirs").wants(&["10.0.0.5"])), other);
-    assert_eq!(first_of(&mut ledger, &config, &request("a").from_pool("reserve")), "10.0.0.0");
+    assert_eq!(refusal(request("a").of_pool("x")), unknown);
+    let other = Refusal::OtherPool { addresses: ips(&["10.0.0.5"]), pool: "theirs".into() };
+    assert_eq!(refusal(request("a").of_pool("theirs").wants(&["10.0.0.5"])), other);
+    assert_eq!(first_of(&mut ledger, &config, &request("a").of_pool("reserve")), "10.0.0.0");
     assert_eq!(first_of(&mut ledger, &config, &request("b").wants(&["10.0.0.9"])), "10.0.0.9");
 }
 
 #[test]
 fn the_family_is_that_of_the_cluster_ips() {
-    let config = config([pool("six", &["fc00::/124"]), pool("two", &["10.0.0.0/31", "fd00::/127"])]);
+    let config =
+        config([pool("six", &["fc00::/124"]), pool("two", &["10.0.0.0/31", "fd00::/127"])]);
     let mut ledger = Ledger::default();
     let v6 = || request("v6").needs(Need::Single(Family::V6));
     assert_eq!(first_of(&mut ledger, &config, &v6()), "fc00::");
@@ -203,12 +194,13 @@ fn the_family_is_that_of_the_cluster_ips() {
     let mismatch = Refusal::FamilyMismatch(ips(&["10.0.0.1"]));
     assert_eq!(assign(&mut ledger, &config, &v6().wants(&["10.0.0.1"])), Err(mismatch));
     let exhausted = Refusal::PoolExhausted("six".into());
-    assert_eq!(assign(&mut ledger, &config, &request("x").from_pool("six")), Err(exhausted));
+    assert_eq!(assign(&mut ledger, &config, &request("x").of_pool("six")), Err(exhausted));
 }
 
 #[test]
 fn two_addresses_come_from_one_pool_ipv4_first() {
-    let config = config([pool("four", &["10.1.0.0/30"]), pool("two", &["fd00::/127", "10.0.0.0/32"])]);
+    let config =
+        config([pool("four", &["10.1.0.0/30"]), pool("two", &["fd00::/127", "10.0.0.0/32"])]);
     let mut ledger = Ledger::default();
     let both = assign(&mut ledger, &config, &request("a").dual(Policy::Prefer));
     assert_eq!(both, Ok(ips(&["10.0.0.0", "fd00::"])));
@@ -216,7 +208,7 @@ fn two_addresses_come_from_one_pool_ipv4_first() {
     assert_eq!(one, Ok(ips(&["10.1.0.0"])));
     let none = assign(&mut ledger, &config, &request("c").dual(Policy::Require));
     assert_eq!(none, Err(Refusal::Exhausted));
-    let named = request("c").dual(Policy::Require).from_pool("two");
+    let named = request("c").dual(Policy::Require).of_pool("two");
     let refused = Refusal::PoolExhaustedDual("two".into());
     assert_eq!(assign(&mut ledger, &config, &named), Err(refused));
     let half = request("d").dual(Policy::Prefer).wants(&["10.1.0.3"]);
@@ -228,7 +220,7 @@ fn eviction_takes_what_is_outside_and_follows_what_moved() {
     let before = config([pool("p", &["10.0.0.0/24"]), pool("q", &["10.0.1.0/24"])]);
     let mut ledger = Ledger::default();
     for (name, from) in [("a", "p"), ("b", "q"), ("c", "q")] {
-        assign(&mut ledger, &before, &request(name).from_pool(from)).unwrap();
+        assign(&mut ledger, &before, &request(name).of_pool(from)).unwrap();
     }
     ledger.release(&key("c"));
     // p shrinks to nothing that is held; q is renamed.
@@ -287,10 +279,7 @@ fn check_finds_a_ledger_that_is_wrong() {
     let mut ledger = good.clone();
     let claim = ledger.claims[&key("a")].clone();
     ledger.insert(key("b"), claim);
-    assert_eq!(
-        ledger.check(&config),
-        Err(Broken::Clash(key("b"), key("a"), ip("192.0.2.0")))
-    );
+    assert_eq!(ledger.check(&config), Err(Broken::Clash(key("b"), key("a"), ip("192.0.2.0"))));
     let elsewhere = super::Config::default();
     assert_eq!(good.check(&elsewhere), Err(Broken::Outside(key("a"), ip("192.0.2.0"))));
 }

@@ -40,10 +40,7 @@ impl Ledger {
             capacity: pool.capacity(family),
             assigned: self.assigned(pool, family),
         };
-        Usage {
-            v4: count(Family::V4),
-            v6: count(Family::V6),
-        }
+        Usage { v4: count(Family::V4), v6: count(Family::V6) }
     }
 
     fn assigned(&self, pool: &Pool, family: Family) -> u64 {

@@ -2,10 +2,7 @@ use super::*;
 use crate::fixtures::*;
 
 fn held(addresses: &[&str]) -> Held {
-    Held {
-        addresses: ips(addresses),
-        pool: Some("p".into()),
-    }
+    Held { addresses: ips(addresses), pool: Some("p".into()) }
 }
 
 fn simple() -> Config {
@@ -50,7 +47,7 @@ fn what_is_not_allowed_any_more_is_given_up_for_something_else() {
 fn asking_for_something_else_gives_up_what_it_has() {
     let config = simple();
     for (request, gets, why) in [
-        (request("a").from_pool("q"), "198.51.100.0", Why::OtherPoolWanted),
+        (request("a").of_pool("q"), "198.51.100.0", Why::OtherPoolWanted),
         (request("a").wants(&["192.0.2.9"]), "192.0.2.9", Why::OtherAddressWanted),
     ] {
         let mut ledger = Ledger::default();
@@ -68,10 +65,7 @@ fn a_wish_that_cannot_be_read_takes_nothing_away() {
     let settled = settle(&mut ledger, &config, &request, &held(&["192.0.2.77"]));
     assert_eq!(addresses(&settled), ["192.0.2.77"]);
     assert_eq!(settled.refusal, Some(Refusal::AskedTwice));
-    let new = Request {
-        key: key("b"),
-        ..request
-    };
+    let new = Request { key: key("b"), ..request };
     let settled = settle(&mut ledger, &config, &new, &Held::default());
     assert_eq!((settled.claim, settled.refusal), (None, Some(Refusal::AskedTwice)));
 }
@@ -117,7 +111,7 @@ fn an_unreadable_pool_takes_nothing_away_whatever_is_asked() {
     let mut config = config([]);
     config.unreadable_pools.insert("p".into());
     let mut ledger = Ledger::default();
-    let request = request("a").from_pool("q").wants(&["10.9.9.9"]);
+    let request = request("a").of_pool("q").wants(&["10.9.9.9"]);
     let settled = settle(&mut ledger, &config, &request, &held(&["10.0.0.7"]));
     assert_eq!(addresses(&settled), ["10.0.0.7"]);
     assert!(settled.claim.unwrap().reserved);

@@ -78,13 +78,7 @@ impl Desk {
     }
 
     /// What the Service should say about the announcement of what it holds.
-    fn announced(
-        &mut self,
-        facts: &Facts,
-        claim: &Claim,
-        labels: &Labels,
-        now: Now,
-    ) -> Announced {
+    fn announced(&mut self, facts: &Facts, claim: &Claim, labels: &Labels, now: Now) -> Announced {
         let config = self.sources.config();
         let is_covered = config.advertisements_for(&claim.pool, labels).next().is_some();
         if is_covered {
@@ -167,31 +161,19 @@ impl Desk {
 /// same annotation (MetalLB, or a second ferrolb), so there only what we ourselves gave counts.
 fn is_from_us(facts: &Facts, skip: Skip, had: Option<&Claim>) -> bool {
     match skip {
-        Skip::NotLoadBalancer | Skip::NoClusterIps => {
-            had.is_some() || facts.held.pool.is_some()
-        }
+        Skip::NotLoadBalancer | Skip::NoClusterIps => had.is_some() || facts.held.pool.is_some(),
         Skip::OtherClass => had.is_some_and(|claim| {
-            claim.addresses == facts.held.addresses
-                && facts.held.pool.as_ref() == Some(&claim.pool)
+            claim.addresses == facts.held.addresses && facts.held.pool.as_ref() == Some(&claim.pool)
         }),
     }
 }
 
 fn nothing(refusal: Option<Refusal>) -> Settled {
-    Settled {
-        claim: None,
-        news: News::None,
-        lost: None,
-        refusal,
-    }
+    Settled { claim: None, news: News::None, lost: None, refusal }
 }
 
 fn cleared() -> Target {
-    Target {
-        addresses: Vec::new(),
-        pool: None,
-        announced: Announced::Unsaid,
-    }
+    Target { addresses: Vec::new(), pool: None, announced: Announced::Unsaid }
 }
 
 fn log(facts: &Facts, settled: &Settled) {

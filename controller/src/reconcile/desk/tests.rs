@@ -1,3 +1,4 @@
+use crds::api::v1beta1::L2AdvertisementSpec;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 
@@ -8,10 +9,7 @@ use crate::view;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn now(elapsed: Duration) -> Now {
-    Now {
-        elapsed,
-        stamp: Timestamp::UNIX_EPOCH,
-    }
+    Now { elapsed, stamp: Timestamp::UNIX_EPOCH }
 }
 
 /// A leader's desk with these pools, an advertisement for all, and these Services.
@@ -22,10 +20,7 @@ struct Scene {
 }
 
 fn listed<K>(objects: Vec<K>) -> Change<K> {
-    Change::Reset {
-        objects,
-        unreadable: Vec::new(),
-    }
+    Change::Reset { objects, unreadable: Vec::new() }
 }
 
 fn pool(name: &str, version: u64, addresses: &str) -> IPAddressPool {
@@ -36,7 +31,7 @@ fn pool(name: &str, version: u64, addresses: &str) -> IPAddressPool {
 }
 
 fn advertisement() -> L2Advertisement {
-    L2Advertisement::with_spec("all", Default::default())
+    L2Advertisement::with_spec("all", L2AdvertisementSpec::default())
 }
 
 impl Scene {
@@ -50,13 +45,9 @@ impl Scene {
         desk.take(Input::Pools(listed(pools)));
         desk.take(Input::Advertisements(listed(vec![advertisement()])));
         desk.take(Input::Namespaces(listed(Vec::new())));
-        let services = services.iter().map(|object| facts(object)).collect();
+        let services = services.iter().map(facts).collect();
         desk.take(Input::Services(listed(services)));
-        Self {
-            desk,
-            elapsed: Duration::ZERO,
-            version: 1000,
-        }
+        Self { desk, elapsed: Duration::ZERO, version: 1000 }
     }
 
     fn work(&mut self) -> Vec<Effect> {
@@ -131,8 +122,7 @@ fn service(name: &str, version: u64) -> Value {
 fn served(name: &str, version: u64, address: &str, pool: &str) -> Value {
     let mut object = service(name, version);
     object["metadata"]["annotations"] = json!({"metallb.io/ip-allocated-from-pool": pool});
-    object["status"] =
-        json!({"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}});
+    object["status"] = json!({"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}});
     object
 }
 
@@ -189,9 +179,8 @@ fn a_new_service_gets_one_patch_and_one_event_and_then_nothing() {
 
 #[test]
 fn a_restart_writes_nothing_to_unchanged_services() {
-    let services: Vec<_> = (1..=50)
-        .map(|n| served(&format!("s{n}"), n, &format!("10.0.0.{n}"), "p"))
-        .collect();
+    let services: Vec<_> =
+        (1..=50).map(|n| served(&format!("s{n}"), n, &format!("10.0.0.{n}"), "p")).collect();
     let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &services);
     assert_eq!(scene.work(), [Effect::Report(Vec::new())]);
     assert_eq!(scene.work(), []);
@@ -400,8 +389,7 @@ fn an_address_that_nobody_announces_is_told_after_a_while_and_mended() {
 
     scene.elapsed = GRACE;
     let effects = scene.work();
-    let text =
-        "no L2Advertisement covers pool \"first-pool\": nobody answers for 172.17.255.1";
+    let text = "no L2Advertisement covers pool \"first-pool\": nobody answers for 172.17.255.1";
     let [Effect::Tell(event), Effect::Patch(_, patch)] = &effects[..] else {
         panic!("{effects:?}");
     };

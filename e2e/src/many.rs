@@ -1,0 +1,143 @@
+//! Services by the hundred: made as fast as the API server takes them, without pods behind them.
+//! Each has an EndpointSlice made by hand, so that it counts as served, and no node port, of which
+//! there are only 2,768.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{ListParams, PostParams};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Requests under way at one time.
+const CONNECTIONS: usize = 16;
+
+/// Makes `count` Services called `many-0` and so on, and their EndpointSlices first. Returns when
+/// the last Service was made.
+pub async fn create(client: &Client, namespace: &str, count: usize) -> Result<Instant> {
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
+    post(&slices, (0..count).map(slice)).await?;
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    post(&services, (0..count).map(service)).await?;
+    Ok(Instant::now())
+}
+
+async fn post<K>(api: &Api<K>, objects: impl Iterator<Item = Value>) -> Result<()>
+where
+    K: Clone + DeserializeOwned + serde::Serialize + std::fmt::Debug,
+{
+    futures::stream::iter(objects)
+        .map(async |object| {
+            let object: K = serde_json::from_value(object)?;
+            api.create(&PostParams::default(), &object).await.context("creating an object")
+        })
+        .buffer_unordered(CONNECTIONS)
+        .try_for_each(async |_| Ok(()))
+        .await
+}
+
+fn service(number: usize) -> Value {
+    json!({
+        "metadata": {"name": format!("many-{number}")},
+        "spec": {
+            "type": "LoadBalancer",
+            "allocateLoadBalancerNodePorts": false,
+            "ports": [{"port": 80, "targetPort": 8000}],
+        },
+    })
+}
+
+fn slice(number: usize) -> Value {
+    let name = format!("many-{number}");
+    json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "ports": [{"port": 8000, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.244.1.250"], "nodeName": "n1", "conditions": {"ready": true}}],
+    })
+}
+
+/// When each Service of a namespace had an address.
+#[derive(Debug, Default, Clone)]
+pub struct Assigned {
+    /// The first address seen of each Service, and when.
+    pub first: BTreeMap<String, (Ipv4Addr, Instant)>,
+    /// Services that were seen with a second, different address: never right.
+    pub changed: Vec<String>,
+}
+
+/// Watches the Services of `namespace` until `count` of them have addresses. To be started before
+/// they are made.
+pub async fn watch_assigned(
+    client: Client,
+    namespace: String,
+    count: usize,
+    deadline: Duration,
+) -> Result<Assigned> {
+    let api: Api<Service> = Api::namespaced(client, &namespace);
+    let mut assigned = Assigned::default();
+    let all = async {
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+        while assigned.first.len() < count {
+            match events.next().await {
+                Some(Ok(watcher::Event::Apply(it) | watcher::Event::InitApply(it))) => assigned.take(&it),
+                Some(_) => {}
+                None => bail!("the watch ended"),
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(deadline, all).await {
+        Ok(result) => result?,
+        Err(_) => bail!("after {deadline:?} {} of {count} Services have addresses", assigned.first.len()),
+    }
+    Ok(assigned)
+}
+
+impl Assigned {
+    fn take(&mut self, service: &Service) {
+        let Some(ip) = address(service) else { return };
+        let name = service.metadata.name.clone().unwrap_or_default();
+        match self.first.get(&name) {
+            None => {
+                self.first.insert(name, (ip, Instant::now()));
+            }
+            Some((first, _)) if *first != ip => self.changed.push(name),
+            Some(_) => {}
+        }
+    }
+
+    /// When the last one had its address.
+    pub fn last(&self) -> Option<Instant> {
+        self.first.values().map(|(_, at)| *at).max()
+    }
+
+    /// Addresses that two Services have.
+    pub fn given_twice(&self) -> Vec<Ipv4Addr> {
+        let mut holders: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+        for (ip, _) in self.first.values() {
+            *holders.entry(*ip).or_default() += 1;
+        }
+        holders.into_iter().filter(|(_, count)| *count > 1).map(|(ip, _)| ip).collect()
+    }
+}
+
+/// The addresses of all Services of `namespace`, by name; those without one are left out.
+pub async fn addresses(client: &Client, namespace: &str) -> Result<BTreeMap<String, Ipv4Addr>> {
+    let api: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let services = api.list(&ListParams::default()).await?;
+    let entry = |service: &Service| Some((service.metadata.name.clone()?, address(service)?));
+    Ok(services.iter().filter_map(entry).collect())
+}
+
+fn address(service: &Service) -> Option<Ipv4Addr> {
+    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
+    ingress.first()?.ip.as_deref()?.parse().ok()
+}
