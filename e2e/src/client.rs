@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,7 +10,7 @@ use crate::cluster::Lab;
 use crate::namespace::{inside, output};
 use crate::observer::arp::Mac;
 use crate::plan::{CLIENT, OUTSIDE};
-use crate::wait::{Look, until};
+use crate::wait::{Look, SOON, until};
 
 /// The body of a page, asked for from the client; three seconds at most.
 pub fn curl(url: &str) -> Result<String> {
@@ -42,7 +41,7 @@ pub fn curl_from(namespace: &str, url: &str) -> Result<String> {
 /// rules may come a moment after its address.
 pub async fn curl_reaches(url: &str, servers: &BTreeSet<String>) -> Result<()> {
     let mut seen = BTreeSet::new();
-    until(Duration::from_secs(20), &format!("{servers:?} at {url}"), async || {
+    until(SOON, &format!("{servers:?} at {url}"), async || {
         seen.insert(curl(url)?);
         Ok(Look::when((seen == *servers).then_some(()), || format!("{seen:?}")))
     })

@@ -6,7 +6,9 @@ use anyhow::Result;
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{Api, ListParams};
 
-/// What an Event says, and how often it was said.
+use crate::wait::{Look, SOON, until};
+
+/// What an Event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// `Normal` or `Warning`.
@@ -81,8 +83,23 @@ pub async fn about(client: &kube::Client, namespace: &str, uid: &str) -> Result<
     Ok(said.collect())
 }
 
+/// Waits for exactly this Event about the object with this UID.
+pub async fn await_about(
+    client: &kube::Client,
+    namespace: &str,
+    uid: &str,
+    expected: &Event,
+) -> Result<()> {
+    until(SOON, &format!("the event {expected}"), async || {
+        let told = about(client, namespace, uid).await?;
+        let found = told.iter().any(|(event, _)| event == expected);
+        Ok(Look::when(found.then_some(()), || list(&told)))
+    })
+    .await
+}
+
 /// One line for each.
-pub fn list(events: &[(Event, i32)]) -> String {
+fn list(events: &[(Event, i32)]) -> String {
     let lines = events.iter().map(|(event, count)| format!("\n  {count}x {event}"));
     lines.collect()
 }

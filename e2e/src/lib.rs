@@ -12,6 +12,7 @@ pub mod down;
 pub mod event;
 pub mod fault;
 pub mod interrupt;
+pub mod label;
 pub mod many;
 pub mod namespace;
 pub mod observer;

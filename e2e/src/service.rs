@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1 as core;
@@ -15,10 +14,7 @@ use crate::config;
 use crate::event::{self, Event};
 use crate::plan::Node;
 use crate::temp_ns::TempNamespace;
-use crate::wait::{Look, until};
-
-/// How long what should happen at once may take on a busy machine.
-pub const SOON: Duration = Duration::from_secs(20);
+use crate::wait::{Look, SOON, until};
 
 /// A Service, whether it exists already or not.
 #[derive(Clone)]
@@ -139,12 +135,8 @@ impl Service {
 
     /// Waits for exactly this Event.
     pub async fn await_event(&self, expected: &Event) -> Result<()> {
-        until(SOON, &format!("{}: {expected}", self.key()), async || {
-            let told = self.events().await?;
-            let found = told.iter().any(|(event, _)| event == expected);
-            Ok(Look::when(found.then_some(()), || event::list(&told)))
-        })
-        .await
+        let uid = self.get().await?.metadata.uid.unwrap_or_default();
+        event::await_about(&self.client, &self.namespace, &uid, expected).await
     }
 
     /// The nodes that say in a ServiceL2Status that they announce it.

@@ -23,6 +23,9 @@ impl<T> Look<T> {
     }
 }
 
+/// How long what should happen at once may take on a busy machine.
+pub const SOON: Duration = Duration::from_secs(20);
+
 /// Between two looks. Short against everything waited for, long enough not to load the API server.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -4,9 +4,8 @@ use anyhow::Result;
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
 use e2e::event::Event;
-use e2e::service::SOON;
 use e2e::temp_ns::TempNamespace;
-use e2e::wait::{Look, until};
+use e2e::wait::{Look, SOON, until};
 use e2e::{client, web};
 
 const ONE: &str = "172.17.255.1/32";

@@ -8,9 +8,9 @@ use e2e::cluster::Lab;
 use e2e::config::{self, Config};
 use e2e::event::Event;
 use e2e::observer::Observer;
-use e2e::service::{SOON, Service};
+use e2e::service::Service;
 use e2e::temp_ns::TempNamespace;
-use e2e::wait::{Look, until};
+use e2e::wait::{Look, SOON, until};
 use e2e::{client, web};
 
 const QUIET: Duration = Duration::from_millis(500);

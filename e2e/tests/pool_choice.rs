@@ -5,6 +5,7 @@ use e2e::cluster::Lab;
 use e2e::config::{self, Config};
 use e2e::event::Event;
 use e2e::temp_ns::TempNamespace;
+use e2e::web;
 
 const FROM: &str = "metallb.io/ip-allocated-from-pool";
 
@@ -83,6 +84,7 @@ async fn pools_of_a_namespace_go_first_by_priority_and_are_for_it_alone() -> Res
 async fn a_service_of_another_class_is_left_to_others() -> Result<()> {
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "class", async |space| {
+        web::deploy(space, 1).await?;
         let _config = Config::pool(&lab, "first-pool", "172.17.255.1-172.17.255.9")?;
         let class = "loadBalancerClass: example.com/other";
         let foreign = space.balance_with("foreign", "{}", class).await?;

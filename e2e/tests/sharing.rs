@@ -8,9 +8,9 @@ use e2e::cluster::Lab;
 use e2e::config::Config;
 use e2e::event::Event;
 use e2e::plan::CLIENT;
-use e2e::service::{SOON, Service, manifest};
+use e2e::service::{Service, manifest};
 use e2e::temp_ns::TempNamespace;
-use e2e::wait::{Look, until};
+use e2e::wait::{Look, SOON, until};
 use e2e::web;
 
 const POOL: &str = "172.17.255.1-172.17.255.255";

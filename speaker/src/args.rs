@@ -34,11 +34,7 @@ pub struct Args {
           require_equals = true, value_parser = goflags::parse_bool, action = clap::ArgAction::Set)]
     ignore_exclude_lb: bool,
     /// A file with the interfaces never to announce on, as MetalLB writes it; may be absent
-    #[arg(
-        long,
-        default_value = "/etc/metallb/excludel2.yaml",
-        value_name = "FILE"
-    )]
+    #[arg(long, default_value = "/etc/metallb/excludel2.yaml", value_name = "FILE")]
     excludel2_file: PathBuf,
     /// How many announcements a second to send on each interface at most; an announcement is two frames
     #[arg(long, default_value_t = 500, value_name = "NUMBER",
@@ -46,36 +42,16 @@ pub struct Args {
     announcements_per_second: u32,
 
     /// The address the mesh of speakers uses; empty turns it off: then every node counts as alive
-    #[arg(
-        long,
-        env = "METALLB_ML_BIND_ADDR",
-        default_value = "",
-        value_name = "ADDRESS"
-    )]
+    #[arg(long, env = "METALLB_ML_BIND_ADDR", default_value = "", value_name = "ADDRESS")]
     ml_bindaddr: String,
     /// The UDP port the mesh uses, the same on every node
-    #[arg(
-        long,
-        env = "METALLB_ML_BIND_PORT",
-        default_value_t = 7946,
-        value_name = "PORT"
-    )]
+    #[arg(long, env = "METALLB_ML_BIND_PORT", default_value_t = 7946, value_name = "PORT")]
     ml_bindport: u16,
     /// The labels of the speaker pods, as key=value,key=value; empty turns the mesh off
-    #[arg(
-        long,
-        env = "METALLB_ML_LABELS",
-        default_value = "",
-        value_name = "LABELS"
-    )]
+    #[arg(long, env = "METALLB_ML_LABELS", default_value = "", value_name = "LABELS")]
     ml_labels: String,
     /// The folder that holds the file `secretkey`, which all speakers share
-    #[arg(
-        long,
-        env = "METALLB_ML_SECRET_KEY_PATH",
-        default_value = "",
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "", value_name = "FOLDER")]
     ml_secret_key_path: String,
 
     /// The port metrics are served on; 0 turns them off
@@ -210,13 +186,10 @@ impl Args {
         Ok(Config {
             node: self.node_name,
             pod: self.pod_name,
-            namespace: self
-                .namespace
-                .or_else(kit::client::pod_namespace)
-                .ok_or(Error::Flag {
-                    flag: "namespace",
-                    why: "is needed outside a pod, or set METALLB_NAMESPACE".to_owned(),
-                })?,
+            namespace: self.namespace.or_else(kit::client::pod_namespace).ok_or(Error::Flag {
+                flag: "namespace",
+                why: "is needed outside a pod, or set METALLB_NAMESPACE".to_owned(),
+            })?,
             class: Some(self.lb_class).filter(|class| !class.is_empty()),
             ignore_exclude_label: self.ignore_exclude_lb,
             exclusions,
@@ -244,10 +217,8 @@ impl Args {
             });
         }
         let path = PathBuf::from(&self.ml_secret_key_path).join("secretkey");
-        let secret = std::fs::read(&path).map_err(|error| Error::File {
-            path: path.clone(),
-            why: error.to_string(),
-        })?;
+        let secret = std::fs::read(&path)
+            .map_err(|error| Error::File { path: path.clone(), why: error.to_string() })?;
         if secret.len() < 16 {
             let why = format!("holds {} bytes; a key has at least 16", secret.len());
             return Err(Error::File { path, why });
@@ -288,14 +259,10 @@ impl Ignored {
             ("ml-wan-config", ml_wan_config),
             ("frrk8s-secret-passthrough", frrk8s_secret_passthrough),
         ];
-        let texts = texts
-            .into_iter()
-            .filter(|(_, value)| value.as_ref().is_some_and(|v| !v.is_empty()));
+        let texts =
+            texts.into_iter().filter(|(_, value)| value.as_ref().is_some_and(|v| !v.is_empty()));
         let bools = bools.into_iter().filter(|(_, value)| **value == Some(true));
-        texts
-            .map(|(name, _)| name)
-            .chain(bools.map(|(name, _)| name))
-            .collect()
+        texts.map(|(name, _)| name).chain(bools.map(|(name, _)| name)).collect()
     }
 }
 

@@ -90,10 +90,7 @@ enum Phase {
 impl Engine {
     /// An engine that knows nothing yet.
     pub fn new(settings: Settings, now: Moment) -> Self {
-        let mesh = settings
-            .mesh
-            .clone()
-            .map(|identity| Mesh::new(identity, now));
+        let mesh = settings.mesh.clone().map(|identity| Mesh::new(identity, now));
         Self {
             mesh,
             cluster: Cluster::new(settings.ignore_exclude_label),
@@ -115,12 +112,7 @@ impl Engine {
         for event in events {
             self.take(event, now, &mut effects);
         }
-        if self
-            .mesh
-            .as_ref()
-            .and_then(Mesh::next_deadline)
-            .is_some_and(|due| due <= now)
-        {
+        if self.mesh.as_ref().and_then(Mesh::next_deadline).is_some_and(|due| due <= now) {
             self.with_mesh(&mut effects, |mesh| mesh.tick(now));
         }
         self.advance(now, &mut effects);
@@ -139,10 +131,7 @@ impl Engine {
             Phase::Waiting => self.mesh.as_ref().map(Mesh::settles_by),
             Phase::Active | Phase::Stopped => None,
         };
-        mesh.into_iter()
-            .chain(phase)
-            .chain(self.bursts.next_deadline())
-            .min()
+        mesh.into_iter().chain(phase).chain(self.bursts.next_deadline()).min()
     }
 
     /// Whether everything was delivered and a table is in force.
@@ -154,17 +143,10 @@ impl Engine {
     pub fn waits_for(&self) -> Vec<&'static str> {
         let config = self.config.is_none().then_some("configuration");
         let links = self.ports.is_none().then_some("network interfaces");
-        let missing = config
-            .into_iter()
-            .chain(links)
-            .chain(self.cluster.missing());
+        let missing = config.into_iter().chain(links).chain(self.cluster.missing());
         let mesh = (self.phase == Phase::Waiting).then_some("answers of the other speakers");
         let missing: Vec<_> = missing.collect();
-        if missing.is_empty() {
-            mesh.into_iter().collect()
-        } else {
-            missing
-        }
+        if missing.is_empty() { mesh.into_iter().collect() } else { missing }
     }
 
     /// What arrived by the mesh so far.
@@ -176,11 +158,7 @@ impl Engine {
         match event {
             Event::Config(config) => {
                 let ranges: Vec<_> = config.ranges().copied().collect();
-                if self
-                    .config
-                    .as_ref()
-                    .is_none_or(|old| !old.ranges().eq(&ranges))
-                {
+                if self.config.as_ref().is_none_or(|old| !old.ranges().eq(&ranges)) {
                     effects.push(Effect::Ranges(ranges));
                 }
                 if self.config.as_ref() != Some(&config) {
@@ -213,11 +191,7 @@ impl Engine {
     fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
         let port = |link: &LinkFacts| {
             let mac = eligible(link, &self.settings.exclusions).ok()?;
-            Some(PortSpec {
-                index: link.index,
-                name: link.name.clone(),
-                mac,
-            })
+            Some(PortSpec { index: link.index, name: link.name.clone(), mac })
         };
         let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
         ports.sort_by_key(|port| port.index);
@@ -239,12 +213,7 @@ impl Engine {
     ) {
         let Some(mesh) = &mut self.mesh else { return };
         let outcome = act(mesh);
-        effects.extend(
-            outcome
-                .datagrams
-                .into_iter()
-                .map(|(to, bytes)| Effect::Send { to, bytes }),
-        );
+        effects.extend(outcome.datagrams.into_iter().map(|(to, bytes)| Effect::Send { to, bytes }));
         if outcome.changed {
             effects.push(Effect::Members(mesh.alive().cloned().collect()));
             self.cluster.mark_all();
@@ -281,9 +250,7 @@ impl Engine {
             return;
         };
         let alive = |node: &NodeName| self.mesh.as_ref().is_none_or(|mesh| mesh.is_alive(node));
-        let fresh = self
-            .cluster
-            .decide(config, &self.settings.node, ports, alive);
+        let fresh = self.cluster.decide(config, &self.settings.node, ports, alive);
         let mut touched: BTreeSet<Ipv4Addr> = BTreeSet::new();
         for (service, standing) in fresh {
             if self.standings.get(&service) == standing.as_ref() {
@@ -291,11 +258,7 @@ impl Engine {
             }
             touched.extend(self.stand(&service, standing.clone()));
             let uid = self.cluster.uid(&service);
-            effects.push(Effect::Report {
-                service,
-                uid,
-                standing,
-            });
+            effects.push(Effect::Report { service, uid, standing });
         }
         let mut changed = false;
         for address in &touched {
@@ -321,10 +284,7 @@ impl Engine {
         };
         let before: BTreeSet<Ipv4Addr> = before.iter().flat_map(Standing::addresses_v4).collect();
         for address in &after {
-            self.holders
-                .entry(*address)
-                .or_default()
-                .insert(service.clone());
+            self.holders.entry(*address).or_default().insert(service.clone());
         }
         for address in before.difference(&after) {
             if let Some(holders) = self.holders.get_mut(address) {
@@ -342,15 +302,13 @@ impl Engine {
         let holders = self.holders.get(&address)?.iter();
         let announcements =
             holders.filter_map(|service| self.standings.get(service)?.announcement());
-        announcements
-            .map(Announcement::entry)
-            .reduce(|mut all, more| {
-                all.links = match (all.links, more.links) {
-                    (Links::Only(links), Links::Only(more)) => Links::Only(&links | &more),
-                    (Links::All, _) | (_, Links::All) => Links::All,
-                };
-                all
-            })
+        announcements.map(Announcement::entry).reduce(|mut all, more| {
+            all.links = match (all.links, more.links) {
+                (Links::Only(links), Links::Only(more)) => Links::Only(&links | &more),
+                (Links::All, _) | (_, Links::All) => Links::All,
+            };
+            all
+        })
     }
 
     /// Tells the wire where `addresses` are now, where that is news.
@@ -380,22 +338,14 @@ impl Engine {
         }
         for target in self.bursts.due(now) {
             let Target { link, address } = target;
-            let Some(&mac) = self
-                .present
-                .get(&address)
-                .and_then(|links| links.get(&link))
-            else {
+            let Some(&mac) = self.present.get(&address).and_then(|links| links.get(&link)) else {
                 continue;
             };
             for frame in [
                 ArpFrame::gratuitous_request(mac, address),
                 ArpFrame::gratuitous_reply(mac, address),
             ] {
-                effects.push(Effect::Transmit {
-                    link,
-                    address,
-                    frame: frame.to_frame().to_vec(),
-                });
+                effects.push(Effect::Transmit { link, address, frame: frame.to_frame().to_vec() });
             }
         }
     }

@@ -95,12 +95,7 @@ const PACKET_LEN: u32 = 42;
 const WHOLE_FRAME: u32 = 0x4_0000;
 
 const fn plain(code: u16, k: u32) -> Instruction {
-    Instruction {
-        code,
-        jt: 0,
-        jf: 0,
-        k,
-    }
+    Instruction { code, jt: 0, jf: 0, k }
 }
 
 const ACCEPT: Instruction = plain(RETURN, WHOLE_FRAME);
@@ -128,22 +123,12 @@ impl Program {
         }
         program.push(plain(LOAD_WORD, PACKET_TYPE));
         // The sense is the other way round: drop if greater.
-        let not_for_us = Instruction {
-            code: IF_GREATER,
-            jt: 0,
-            jf: 1,
-            k: PACKET_BROADCAST,
-        };
+        let not_for_us = Instruction { code: IF_GREATER, jt: 0, jf: 1, k: PACKET_BROADCAST };
         program.extend([not_for_us, DROP]);
 
         let target_search = search(TARGET, &edges);
         let MacAddr([m0, m1, m2, m3, m4, m5]) = mac;
-        let if_equal = |k, jt, jf| Instruction {
-            code: IF_EQUAL,
-            jt,
-            jf,
-            k,
-        };
+        let if_equal = |k, jt, jf| Instruction { code: IF_EQUAL, jt, jf, k };
         program.extend([
             plain(LOAD_HALF, OPERATION),
             // A request skips the eight instructions about replies.
@@ -177,15 +162,7 @@ impl fmt::Display for Program {
 
 /// The frame is dropped unless the accumulator passes the test.
 fn require(program: &mut Vec<Instruction>, test: u16, k: u32) {
-    program.extend([
-        Instruction {
-            code: test,
-            jt: 1,
-            jf: 0,
-            k,
-        },
-        DROP,
-    ]);
+    program.extend([Instruction { code: test, jt: 1, jf: 0, k }, DROP]);
 }
 
 fn distance(instructions: usize) -> u32 {
@@ -219,10 +196,8 @@ fn narrowed(ranges: Vec<(u32, u32)>, most: usize) -> Vec<(u32, u32)> {
     if excess == 0 {
         return ranges;
     }
-    let mut gaps: Vec<(u32, u32)> = ranges
-        .windows(2)
-        .map(|pair| (pair[1].0 - pair[0].1, pair[1].0))
-        .collect();
+    let mut gaps: Vec<(u32, u32)> =
+        ranges.windows(2).map(|pair| (pair[1].0 - pair[0].1, pair[1].0)).collect();
     gaps.sort_unstable();
     let filled: BTreeSet<u32> = gaps.iter().take(excess).map(|&(_, after)| after).collect();
     let mut narrowed: Vec<(u32, u32)> = Vec::with_capacity(most);
@@ -280,12 +255,7 @@ fn halve(edges: &[u32], below: Side) -> Vec<Instruction> {
     let lower = halve(&edges[..middle], below);
     let upper = halve(above_edges, above);
     let mut code = Vec::with_capacity(2 + lower.len() + upper.len());
-    let test = |jt, jf| Instruction {
-        code: IF_AT_LEAST,
-        jt,
-        jf,
-        k: edge,
-    };
+    let test = |jt, jf| Instruction { code: IF_AT_LEAST, jt, jf, k: edge };
     // Conditional jumps reach 255 instructions, unconditional ones anywhere.
     match u8::try_from(lower.len()) {
         Ok(near) => code.push(test(near, 0)),

@@ -14,6 +14,7 @@ pub mod link;
 pub mod mesh;
 pub mod metrics;
 pub mod moment;
+pub mod objects;
 pub mod ownership;
 pub mod report;
 pub mod respond;

@@ -9,10 +9,7 @@ use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 
 /// What the kernel says about one network interface.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the kernel's flags, one by one"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the kernel's flags, one by one")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkFacts {
     /// Tells links apart, for as long as they exist.
@@ -137,9 +134,7 @@ impl Ineligible {
 /// Why not.
 pub fn eligible(link: &LinkFacts, exclusions: &Exclusions) -> Result<MacAddr, Ineligible> {
     if let Some(pattern) = exclusions.excluding(&link.name) {
-        return Err(Ineligible::Excluded {
-            pattern: pattern.to_owned(),
-        });
+        return Err(Ineligible::Excluded { pattern: pattern.to_owned() });
     }
     if let Some(master) = link.master {
         return Err(Ineligible::Enslaved { master });
@@ -150,10 +145,7 @@ pub fn eligible(link: &LinkFacts, exclusions: &Exclusions) -> Result<MacAddr, In
     if !link.broadcast || link.loopback {
         return Err(Ineligible::NotBroadcast);
     }
-    let Some(mac) = link
-        .mac
-        .filter(|mac| *mac != MacAddr::ZERO && !mac.is_group())
-    else {
+    let Some(mac) = link.mac.filter(|mac| *mac != MacAddr::ZERO && !mac.is_group()) else {
         return Err(Ineligible::NoMac);
     };
     if !link.up {
@@ -193,24 +185,14 @@ mod tests {
 
     #[test]
     fn link_of_a_node_is_eligible_even_without_an_address() {
-        for name in [
-            "eth0", "enp3s0f1", "bond0", "br0", "eth0.100", "lo1", "wlan0",
-        ] {
+        for name in ["eth0", "enp3s0f1", "bond0", "br0", "eth0.100", "lo1", "wlan0"] {
             assert_eq!(eligible(&link(name), &defaults()), Ok(MAC), "{name}");
         }
     }
 
     #[test]
     fn links_of_container_networks_are_excluded_by_default() {
-        for name in [
-            "docker0",
-            "veth12ab",
-            "lo",
-            "cali0",
-            "cni0",
-            "flannel.1",
-            "lxc_health",
-        ] {
+        for name in ["docker0", "veth12ab", "lo", "cali0", "cni0", "flannel.1", "lxc_health"] {
             let judged = eligible(&link(name), &defaults());
             assert_eq!(judged.unwrap_err().reason(), "excluded", "{name}");
         }
@@ -235,16 +217,10 @@ mod tests {
         assert_eq!(with(|link| link.up = false), Ineligible::Down);
         assert_eq!(with(|link| link.carrier = false), Ineligible::NoCarrier);
         assert_eq!(with(|link| link.no_arp = true), Ineligible::NoArp);
-        assert_eq!(
-            with(|link| link.broadcast = false),
-            Ineligible::NotBroadcast
-        );
+        assert_eq!(with(|link| link.broadcast = false), Ineligible::NotBroadcast);
         assert_eq!(with(|link| link.loopback = true), Ineligible::NotBroadcast);
         assert_eq!(with(|link| link.mac = None), Ineligible::NoMac);
-        assert_eq!(
-            with(|link| link.mac = Some(MacAddr::ZERO)),
-            Ineligible::NoMac
-        );
+        assert_eq!(with(|link| link.mac = Some(MacAddr::ZERO)), Ineligible::NoMac);
         let enslaved = with(|link| link.master = Some(IfIndex(9)));
         assert_eq!(enslaved, Ineligible::Enslaved { master: IfIndex(9) });
     }

@@ -99,12 +99,7 @@ pub struct Mesh {
 impl Mesh {
     /// A member that knows nobody yet; `now` starts the time allowed for the first joins.
     pub fn new(identity: Identity, now: Moment) -> Self {
-        let Identity {
-            member,
-            instance,
-            key,
-            seed,
-        } = identity;
+        let Identity { member, instance, key, seed } = identity;
         let rng = SmallRng::seed_from_u64(seed);
         Self {
             foca: Foca::new(member, timing::config(), rng, PostcardCodec),
@@ -123,9 +118,7 @@ impl Mesh {
 
     /// The living members by node, this one included.
     pub fn alive(&self) -> impl Iterator<Item = &NodeName> {
-        self.alive
-            .keys()
-            .chain(std::iter::once(&self.foca.identity().node))
+        self.alive.keys().chain(std::iter::once(&self.foca.identity().node))
     }
 
     /// Whether `node` has a living member.
@@ -180,21 +173,13 @@ impl Mesh {
             Some((&KIND_SWIM, body)) => self.foca.handle_data(body, &mut self.runtime).is_ok(),
             Some(_) | None => false,
         };
-        *if handled {
-            &mut self.counts.received
-        } else {
-            &mut self.counts.refused
-        } += 1;
+        *if handled { &mut self.counts.received } else { &mut self.counts.refused } += 1;
         self.drain(now)
     }
 
     /// Handles the timers that are due and asks missing peers to let us in.
     pub fn tick(&mut self, now: Moment) -> Outcome {
-        while let Some(entry) = self
-            .timers
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)
-        {
+        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             // foca refuses timers of a past life; they are of no interest to anyone.
             let _stale = self.foca.handle_timer(entry.remove(), &mut self.runtime);
         }
@@ -203,9 +188,7 @@ impl Mesh {
             let missing: Vec<SocketAddr> = self.missing_peers().collect();
             for addr in missing {
                 // Fails only when the frame cannot be encoded, which the next attempt would not mend.
-                let _unsent = self
-                    .foca
-                    .announce(Member::unknown_at(addr), &mut self.runtime);
+                let _unsent = self.foca.announce(Member::unknown_at(addr), &mut self.runtime);
             }
         }
         self.drain(now)
@@ -220,10 +203,7 @@ impl Mesh {
 
     fn missing_peers(&self) -> impl Iterator<Item = SocketAddr> {
         let present: BTreeSet<SocketAddr> = self.alive.values().map(|member| member.addr).collect();
-        self.peers
-            .iter()
-            .copied()
-            .filter(move |peer| !present.contains(peer))
+        self.peers.iter().copied().filter(move |peer| !present.contains(peer))
     }
 
     fn drain(&mut self, now: Moment) -> Outcome {
@@ -241,9 +221,8 @@ impl Mesh {
         }
         if outcome.changed {
             let members = self.foca.iter_members();
-            self.alive = members
-                .map(|member| (member.id().node.clone(), member.id().clone()))
-                .collect();
+            self.alive =
+                members.map(|member| (member.id().node.clone(), member.id().clone())).collect();
         }
         while let Some((after, timer)) = self.runtime.to_schedule() {
             self.timer_count += 1;

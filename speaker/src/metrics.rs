@@ -87,22 +87,14 @@ impl Metrics {
             state: Mutex::default(),
             descriptions: Vec::new(),
         };
-        snapshot.descriptions = snapshot
-            .families()?
-            .iter()
-            .flat_map(Family::descriptions)
-            .collect();
+        snapshot.descriptions =
+            snapshot.families()?.iter().flat_map(Family::descriptions).collect();
         let snapshot = Arc::new(snapshot);
         registry.register(Box::new(loaded.clone()))?;
         registry.register(Box::new(stale.clone()))?;
         registry.register(Box::new(events_dropped.clone()))?;
         registry.register(Box::new(Reader(Arc::clone(&snapshot))))?;
-        Ok(Self {
-            registry,
-            config: ConfigGauges { loaded, stale },
-            events_dropped,
-            snapshot,
-        })
+        Ok(Self { registry, config: ConfigGauges { loaded, stale }, events_dropped, snapshot })
     }
 
     /// The open ports are now these.
@@ -132,13 +124,7 @@ impl Metrics {
     }
 
     fn with(&self, change: impl FnOnce(&mut State)) {
-        change(
-            &mut self
-                .snapshot
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        change(&mut self.snapshot.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -184,33 +170,20 @@ impl Snapshot {
         )?;
         for (address, announced) in self.table.load().iter() {
             let (ip, counts) = (address.to_string(), announced.counters.read());
-            requests
-                .with_label_values(&[&ip])
-                .inc_by(counts.requests_received);
-            responses
-                .with_label_values(&[&ip])
-                .inc_by(counts.responses_sent);
-            gratuitous
-                .with_label_values(&[&ip])
-                .inc_by(counts.gratuitous_sent);
+            requests.with_label_values(&[&ip]).inc_by(counts.requests_received);
+            responses.with_label_values(&[&ip]).inc_by(counts.responses_sent);
+            gratuitous.with_label_values(&[&ip]).inc_by(counts.gratuitous_sent);
         }
-        Ok([requests, responses, gratuitous]
-            .map(Family::Counter)
-            .into())
+        Ok([requests, responses, gratuitous].map(Family::Counter).into())
     }
 
     fn announced(&self, state: &State) -> Result<Family, prometheus::Error> {
-        let opts = Opts::new(
-            "metallb_speaker_announced",
-            "Services announced from this node.",
-        );
+        let opts = Opts::new("metallb_speaker_announced", "Services announced from this node.");
         let family = IntGaugeVec::new(opts, &["service", "protocol", "node", "ip"])?;
         for (service, addresses) in &state.announced {
             for ip in addresses {
                 let (service, ip) = (service.to_string(), ip.to_string());
-                family
-                    .with_label_values(&[&service, "layer2", &self.node, &ip])
-                    .set(1);
+                family.with_label_values(&[&service, "layer2", &self.node, &ip]).set(1);
             }
         }
         Ok(Family::Gauge(family))
@@ -241,51 +214,25 @@ fn ports(ports: &[Named]) -> Result<Vec<Family>, prometheus::Error> {
     )?;
     for Named { name, port } in ports {
         let counters = port.counters();
-        received
-            .with_label_values(&[name])
-            .inc_by(counters.received());
+        received.with_label_values(&[name]).inc_by(counters.received());
         for reason in DropReason::ALL {
-            dropped
-                .with_label_values(&[name, reason.reason()])
-                .inc_by(counters.drops(reason));
+            dropped.with_label_values(&[name, reason.reason()]).inc_by(counters.drops(reason));
         }
-        errors
-            .with_label_values(&[name, "receive"])
-            .inc_by(counters.receive_errors());
-        errors
-            .with_label_values(&[name, "send"])
-            .inc_by(counters.send_errors());
-        overflowed
-            .with_label_values(&[name])
-            .inc_by(port.queue_drops().unwrap_or_default());
+        errors.with_label_values(&[name, "receive"]).inc_by(counters.receive_errors());
+        errors.with_label_values(&[name, "send"]).inc_by(counters.send_errors());
+        overflowed.with_label_values(&[name]).inc_by(port.queue_drops().unwrap_or_default());
     }
-    Ok([received, dropped, errors, overflowed]
-        .map(Family::Counter)
-        .into())
+    Ok([received, dropped, errors, overflowed].map(Family::Counter).into())
 }
 
 fn mesh_families(state: &State) -> Result<[Family; 2], prometheus::Error> {
-    let opts = Opts::new(
-        "ferrolb_speaker_members",
-        "Speakers alive, this one included.",
-    );
+    let opts = Opts::new("ferrolb_speaker_members", "Speakers alive, this one included.");
     let members = IntGaugeVec::new(opts, &[])?;
-    members
-        .with_label_values::<&str>(&[])
-        .set(i64::try_from(state.members).unwrap_or(i64::MAX));
-    let opts = Opts::new(
-        "ferrolb_speaker_mesh_frames_total",
-        "Mesh frames that came in, by outcome.",
-    );
+    members.with_label_values::<&str>(&[]).set(i64::try_from(state.members).unwrap_or(i64::MAX));
+    let opts =
+        Opts::new("ferrolb_speaker_mesh_frames_total", "Mesh frames that came in, by outcome.");
     let frames = IntCounterVec::new(opts, &["outcome"])?;
-    let mesh::Counts {
-        received,
-        malformed,
-        version,
-        unsealed,
-        replayed,
-        refused,
-    } = state.mesh;
+    let mesh::Counts { received, malformed, version, unsealed, replayed, refused } = state.mesh;
     for (outcome, count) in [
         ("handled", received),
         ("malformed", malformed),
@@ -309,10 +256,7 @@ impl Collector for Reader {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let families = self.0.families().unwrap_or_default();
-        families
-            .iter()
-            .flat_map(|family| family.collector().collect())
-            .collect()
+        families.iter().flat_map(|family| family.collector().collect()).collect()
     }
 }
 
@@ -324,22 +268,16 @@ mod tests {
     use crate::announce::table::{Answer, Entry, Links};
 
     fn text(metrics: &Metrics) -> String {
-        TextEncoder::new()
-            .encode_to_string(&metrics.registry.gather())
-            .unwrap()
+        TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap()
     }
 
     #[test]
     fn series_come_and_go_with_what_they_are_about() {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let metrics = Metrics::new("n1", Arc::clone(&table)).unwrap();
-        let entry = Entry {
-            links: Links::All,
-            answer: Answer::Own,
-        };
+        let entry = Entry { links: Links::All, answer: Answer::Own };
         let next = Table::following(&table.load(), [([192, 0, 2, 1].into(), entry)]);
-        next.iter()
-            .for_each(|(_, announced)| announced.counters.count_request());
+        next.iter().for_each(|(_, announced)| announced.counters.count_request());
         table.store(Arc::new(next));
         let service = ServiceKey::new("default", "web");
         metrics.set_announced(service.clone(), vec![[192, 0, 2, 1].into()]);
@@ -353,10 +291,7 @@ mod tests {
             "metallb_k8s_client_config_stale_bool 0",
             "ferrolb_speaker_mesh_frames_total{outcome=\"unsealed\"} 0",
         ] {
-            assert!(
-                shown.lines().any(|shown| shown == line),
-                "{line} is not in\n{shown}"
-            );
+            assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
         }
         table.store(Arc::new(Table::default()));
         metrics.set_announced(service, Vec::new());

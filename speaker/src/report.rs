@@ -98,13 +98,7 @@ impl Reporter {
                 "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
                 self.node
             );
-            self.publish(
-                &service,
-                &uid,
-                Severity::Warning,
-                event::ANNOUNCE_FAILED,
-                message,
-            );
+            self.publish(&service, &uid, Severity::Warning, event::ANNOUNCE_FAILED, message);
         }
         let announcement = standing.as_ref().and_then(Standing::announcement);
         let interfaces = announcement.map(|announcement| announcement.interfaces.clone());
@@ -141,37 +135,21 @@ impl Reporter {
     ) -> Result<Option<(String, Option<Seen>)>, kube::Error> {
         match step {
             Step::Tell { uid } => {
-                let message = format!(
-                    "announcing from node \"{}\" with protocol \"layer2\"",
-                    self.node
-                );
-                self.publish(
-                    service,
-                    &uid,
-                    Severity::Normal,
-                    event::NODE_ASSIGNED,
-                    message,
-                );
+                let message =
+                    format!("announcing from node \"{}\" with protocol \"layer2\"", self.node);
+                self.publish(service, &uid, Severity::Normal, event::NODE_ASSIGNED, message);
                 Ok(None)
             }
             Step::Create { interfaces } => {
-                let object = api
-                    .create(&PostParams::default(), &self.object(service))
-                    .await?;
+                let object = api.create(&PostParams::default(), &self.object(service)).await?;
                 let name = object.metadata.name.unwrap_or_default();
                 self.patch(api, &name, service, &interfaces).await?;
-                let seen = Seen {
-                    node: self.node.clone(),
-                    interfaces: Some(interfaces),
-                };
+                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
                 Ok(Some((name, Some(seen))))
             }
             Step::Update { name, interfaces } => {
                 self.patch(api, &name, service, &interfaces).await?;
-                let seen = Seen {
-                    node: self.node.clone(),
-                    interfaces: Some(interfaces),
-                };
+                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
                 Ok(Some((name, Some(seen))))
             }
             Step::Delete { name } => match api.delete(&name, &DeleteParams::default()).await {
@@ -192,11 +170,7 @@ impl Reporter {
         ];
         object.metadata = ObjectMeta {
             generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
-            labels: Some(
-                labels
-                    .map(|(key, value)| (key.to_owned(), value.clone()))
-                    .into(),
-            ),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.clone())).into()),
             owner_references: self.owner.clone().map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
@@ -210,19 +184,14 @@ impl Reporter {
         service: &ServiceKey,
         interfaces: &BTreeSet<String>,
     ) -> Result<(), kube::Error> {
-        let interfaces: Vec<_> = interfaces
-            .iter()
-            .map(|name| json!({ "name": name }))
-            .collect();
+        let interfaces: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
         let patch = json!({"status": {
             "node": self.node,
             "serviceName": service.name,
             "serviceNamespace": service.namespace,
             "interfaces": interfaces,
         }});
-        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map(drop)
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
     }
 
     fn publish(
@@ -241,11 +210,6 @@ impl Reporter {
             uid: Some(uid.to_owned()),
             ..ObjectReference::default()
         };
-        self.recorder.publish(Event {
-            about,
-            severity,
-            reason,
-            message,
-        });
+        self.recorder.publish(Event { about, severity, reason, message });
     }
 }

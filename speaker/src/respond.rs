@@ -157,19 +157,12 @@ pub enum HeardKind {
 /// request for our address is not answered but reported, and a group address gets no answer: a
 /// forged request from `ff:ff:ff:ff:ff:ff` would make a broadcast out of every reply.
 pub fn respond<'t>(frame: &[u8], rx: &Rx, table: &'t Table) -> Outcome<'t> {
-    let drop = |reason| Outcome {
-        verdict: Verdict::Drop(reason),
-        heard: None,
-    };
+    let drop = |reason| Outcome { verdict: Verdict::Drop(reason), heard: None };
     let request = match ArpFrame::parse(frame) {
         Ok(request) => request,
         Err(malformed) => return drop(malformed.into()),
     };
-    let ArpFrame {
-        destination,
-        source,
-        arp,
-    } = &request;
+    let ArpFrame { destination, source, arp } = &request;
     if *source == rx.mac || arp.sender_mac == rx.mac {
         return drop(DropReason::OwnFrame);
     }
@@ -184,10 +177,7 @@ pub fn respond<'t>(frame: &[u8], rx: &Rx, table: &'t Table) -> Outcome<'t> {
         Ok(announced) => Verdict::Reply(answer(arp, rx, announced)),
         Err(reason) => Verdict::Drop(reason),
     };
-    Outcome {
-        verdict,
-        heard: heard(&request, rx, table, target.is_some()),
-    }
+    Outcome { verdict, heard: heard(&request, rx, table, target.is_some()) }
 }
 
 fn judge<'t>(
@@ -224,19 +214,11 @@ fn answer<'t>(arp: &ArpRepr, rx: &Rx, announced: &'t Announced) -> Reply<'t> {
             target_ip: arp.sender_ip,
         },
     };
-    Reply {
-        frame: reply.to_frame(),
-        address: arp.target_ip,
-        counters: &announced.counters,
-    }
+    Reply { frame: reply.to_frame(), address: arp.target_ip, counters: &announced.counters }
 }
 
 fn heard(frame: &ArpFrame, rx: &Rx, table: &Table, target_is_ours: bool) -> Option<Heard> {
-    let ArpFrame {
-        destination,
-        source,
-        arp,
-    } = frame;
+    let ArpFrame { destination, source, arp } = frame;
     let expected = |announced: &Announced| {
         !announced.entry.links.includes(rx.index)
             || announced.entry.answer == Answer::Deputy(arp.sender_mac)
@@ -255,18 +237,8 @@ fn heard(frame: &ArpFrame, rx: &Rx, table: &Table, target_is_ours: bool) -> Opti
         // An ordinary question of an ordinary host.
         _ => return None,
     };
-    let address = if kind == HeardKind::Probe {
-        arp.target_ip
-    } else {
-        arp.sender_ip
-    };
-    Some(Heard {
-        link: rx.index,
-        address,
-        mac: arp.sender_mac,
-        source: *source,
-        kind,
-    })
+    let address = if kind == HeardKind::Probe { arp.target_ip } else { arp.sender_ip };
+    Some(Heard { link: rx.index, address, mac: arp.sender_mac, source: *source, kind })
 }
 
 #[cfg(test)]

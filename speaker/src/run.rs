@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use crds::names::component;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::Recorder;
 use kube::{Api, Client, Resource as _};
@@ -37,6 +36,7 @@ use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
 use crate::mesh::{Identity, Member};
 use crate::metrics::Metrics;
+use crate::objects::Pod;
 use crate::report::Reporter;
 use crate::watch;
 
@@ -122,11 +122,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     tasks.spawn(conflicts::log(overheard));
     tasks.spawn(terminate(events));
     spawn_servers(&mut tasks, &config, &metrics, &waiting);
-    let instance = if config.pod.is_empty() {
-        &config.node
-    } else {
-        &config.pod
-    };
+    let instance = if config.pod.is_empty() { &config.node } else { &config.pod };
     let dropped = metrics.events_dropped.clone();
     let (recorder, writer) = Recorder::new(client.clone(), component::SPEAKER, instance, dropped);
     spawn(&mut tasks, "events", writer);
@@ -141,14 +137,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
     let engine = Engine::new(settings(&config), clock.now());
     let ports = Ports::new(Arc::clone(&table), heard);
-    let shell = Shell {
-        ports,
-        table,
-        mesh,
-        metrics,
-        reports,
-        announced: BTreeSet::new(),
-    };
+    let shell = Shell { ports, table, mesh, metrics, reports, announced: BTreeSet::new() };
     tokio::select! {
         () = drive(engine, shell, incoming, clock, waiting) => Ok(()),
         Some(ended) = tasks.join_next() => match ended {
@@ -216,9 +205,7 @@ fn settings(config: &Config) -> Settings {
 
 async fn bind(mesh: &MeshConfig) -> Result<MeshSocket, Error> {
     let address = mesh.bind;
-    MeshSocket::bind(address)
-        .await
-        .map_err(|source| Error::Mesh { address, source })
+    MeshSocket::bind(address).await.map_err(|source| Error::Mesh { address, source })
 }
 
 fn spawn_watches(
@@ -240,12 +227,7 @@ fn spawn_watches(
     let (client, events) = (client.clone(), events.clone());
     let mesh = config.mesh.clone();
     tasks.spawn(async move {
-        if let Some(MeshConfig {
-            bind,
-            labels,
-            key: _,
-        }) = mesh
-        {
+        if let Some(MeshConfig { bind, labels, key: _ }) = mesh {
             watch::peers(client, namespace, labels, bind.port(), events).await;
             return Ok("peers");
         }
@@ -255,12 +237,7 @@ fn spawn_watches(
     });
 }
 
-fn spawn_servers(
-    tasks: &mut Tasks,
-    config: &Config,
-    metrics: &Metrics,
-    waiting: &Waiting,
-) {
+fn spawn_servers(tasks: &mut Tasks, config: &Config, metrics: &Metrics, waiting: &Waiting) {
     if let Some(address) = config.metrics {
         let routes = kit::admin::metrics_routes(metrics.registry.clone());
         tasks.spawn(async move {
@@ -322,15 +299,9 @@ async fn owner(client: &Client, config: &Config) -> Option<OwnerReference> {
     match pods.get(&config.pod).await {
         Ok(pod) => {
             let owners = pod.metadata.owner_references.iter().flatten();
-            let daemon_set = owners
-                .clone()
-                .find(|owner| owner.kind == "DaemonSet")
-                .cloned();
-            let plain = |owner| OwnerReference {
-                controller: None,
-                block_owner_deletion: None,
-                ..owner
-            };
+            let daemon_set = owners.clone().find(|owner| owner.kind == "DaemonSet").cloned();
+            let plain =
+                |owner| OwnerReference { controller: None, block_owner_deletion: None, ..owner };
             daemon_set.or_else(|| pod.owner_ref(&())).map(plain)
         }
         Err(error) => {

@@ -3,10 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crds::model::ids::ServiceKey;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
 use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
+use crate::objects::{Endpoint, EndpointSlice, Node, Pod, Service};
 
 /// The label that ties an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -14,8 +13,8 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The facts of a Service that is ours to announce: of type LoadBalancer, and of the class that
 /// this installation serves (`class`; none serves those without one). Others give `None`.
 pub fn service(object: &Service, class: Option<&str>) -> Option<ServiceFacts> {
-    let spec = object.spec.as_ref()?;
-    let ours = spec.type_.as_deref() == Some("LoadBalancer")
+    let spec = &object.spec;
+    let ours = spec.kind.as_deref() == Some("LoadBalancer")
         && spec.load_balancer_class.as_deref() == class
         && object.metadata.deletion_timestamp.is_none();
     if !ours {
@@ -26,41 +25,22 @@ pub fn service(object: &Service, class: Option<&str>) -> Option<ServiceFacts> {
         uid: object.metadata.uid.clone().unwrap_or_default(),
         addresses: addresses(object),
         labels: object.metadata.labels.clone().unwrap_or_default(),
-        traffic: if local {
-            Traffic::Local
-        } else {
-            Traffic::Cluster
-        },
+        traffic: if local { Traffic::Local } else { Traffic::Cluster },
     })
 }
 
 /// The addresses in a Service's status; entries that are no addresses are left out.
 fn addresses(object: &Service) -> Vec<IpAddr> {
-    let balancer = object
-        .status
-        .as_ref()
-        .and_then(|status| status.load_balancer.as_ref());
-    let ingress = balancer
-        .and_then(|balancer| balancer.ingress.as_deref())
-        .unwrap_or_default();
-    ingress
-        .iter()
-        .filter_map(|entry| entry.ip.as_deref()?.parse().ok())
-        .collect()
+    let ingress = object.status.load_balancer.ingress.as_deref().unwrap_or_default();
+    ingress.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect()
 }
 
 /// The facts of an EndpointSlice; `None` for one that belongs to no Service.
 pub fn slice(object: &EndpointSlice) -> Option<SliceFacts> {
     let name = object.metadata.labels.as_ref()?.get(SERVICE_NAME)?;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let usable = object
-        .endpoints
-        .iter()
-        .flatten()
-        .filter(|endpoint| is_usable(endpoint));
-    let nodes = usable
-        .clone()
-        .filter_map(|endpoint| endpoint.node_name.as_deref());
+    let usable = object.endpoints.iter().flatten().filter(|endpoint| is_usable(endpoint));
+    let nodes = usable.clone().filter_map(|endpoint| endpoint.node_name.as_deref());
     Some(SliceFacts {
         service: ServiceKey::new(namespace, name),
         nodes: nodes.map(Into::into).collect(),
@@ -78,14 +58,9 @@ fn is_usable(endpoint: &Endpoint) -> bool {
 
 /// The facts of a node.
 pub fn node(object: &Node) -> NodeFacts {
-    let conditions = object
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_deref());
+    let mut conditions = object.status.conditions.iter().flatten();
     let unavailable = conditions
-        .unwrap_or_default()
-        .iter()
-        .any(|condition| condition.type_ == "NetworkUnavailable" && condition.status == "True");
+        .any(|condition| condition.kind == "NetworkUnavailable" && condition.status == "True");
     NodeFacts {
         labels: object.metadata.labels.clone().unwrap_or_default(),
         network_unavailable: unavailable,
@@ -95,7 +70,7 @@ pub fn node(object: &Node) -> NodeFacts {
 /// Where the speaker in `object` receives mesh datagrams; `None` while it has no address, and when
 /// it has ended for good.
 pub fn peer(object: &Pod, port: u16) -> Option<SocketAddr> {
-    let status = object.status.as_ref()?;
+    let status = &object.status;
     if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
         return None;
     }
@@ -129,29 +104,13 @@ mod tests {
         for (spec, class, ours) in [
             (json!({"type": "LoadBalancer"}), None, true),
             (json!({"type": "LoadBalancer"}), Some("x"), false),
-            (
-                json!({"type": "LoadBalancer", "loadBalancerClass": "x"}),
-                None,
-                false,
-            ),
-            (
-                json!({"type": "LoadBalancer", "loadBalancerClass": "x"}),
-                Some("x"),
-                true,
-            ),
-            (
-                json!({"type": "LoadBalancer", "loadBalancerClass": "y"}),
-                Some("x"),
-                false,
-            ),
+            (json!({"type": "LoadBalancer", "loadBalancerClass": "x"}), None, false),
+            (json!({"type": "LoadBalancer", "loadBalancerClass": "x"}), Some("x"), true),
+            (json!({"type": "LoadBalancer", "loadBalancerClass": "y"}), Some("x"), false),
             (json!({"type": "NodePort"}), None, false),
             (json!({}), None, false),
         ] {
-            assert_eq!(
-                service(&balancer(spec.clone()), class).is_some(),
-                ours,
-                "{spec} {class:?}"
-            );
+            assert_eq!(service(&balancer(spec.clone()), class).is_some(), ours, "{spec} {class:?}");
         }
     }
 
@@ -162,10 +121,7 @@ mod tests {
         assert_eq!(facts.addresses, expected);
         assert_eq!(facts.traffic, Traffic::Cluster);
         let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
-        assert_eq!(
-            service(&balancer(local), None).unwrap().traffic,
-            Traffic::Local
-        );
+        assert_eq!(service(&balancer(local), None).unwrap().traffic, Traffic::Local);
     }
 
     #[test]
@@ -175,10 +131,7 @@ mod tests {
             (json!({}), true),
             (json!({"ready": true}), true),
             (json!({"ready": false}), false),
-            (
-                json!({"ready": false, "serving": true, "terminating": true}),
-                true,
-            ),
+            (json!({"ready": false, "serving": true, "terminating": true}), true),
             (json!({"ready": false, "serving": false}), false),
         ] {
             let endpoint =
@@ -213,7 +166,7 @@ mod tests {
     fn a_node_without_network_says_so() {
         for (status, unavailable) in [("True", true), ("False", false), ("Unknown", false)] {
             let facts = node(&object(json!({
-                "status": {"conditions": [{"type": "NetworkUnavailable", "status": status}]},
+                "metadata": {}, "status": {"conditions": [{"type": "NetworkUnavailable", "status": status}]},
             })));
             assert_eq!(facts.network_unavailable, unavailable, "{status}");
         }
@@ -227,7 +180,7 @@ mod tests {
             (json!({"podIP": "192.0.2.7", "phase": "Failed"}), false),
             (json!({"phase": "Pending"}), false),
         ] {
-            let pod: Pod = object(json!({"status": status}));
+            let pod: Pod = object(json!({"metadata": {}, "status": status}));
             let expected = found.then(|| "192.0.2.7:7946".parse().unwrap());
             assert_eq!(peer(&pod, 7946), expected, "{status}");
         }

@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 
 use crds::model::ids::{NodeName, ServiceKey};
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kit::feed::{self, feed};
 use kube::runtime::watcher;
@@ -17,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::engine::{Change, Event};
+use crate::objects::{EndpointSlice, Node, Pod, Service};
 use crate::view;
 
 pub mod config;
@@ -26,49 +25,32 @@ pub type Events = mpsc::Sender<Event>;
 
 /// Watches all Services and tells of those that are ours to announce.
 pub async fn services(client: Client, class: Option<String>, events: Events) {
-    let translate = Translation {
-        strip: |_: &mut Service| (),
-        key,
-        view: move |object: &Service| view::service(object, class.as_deref()),
-        wrap: Event::Services,
-    };
-    translate.run(Api::all(client), events).await;
+    let view = move |object: &Service| view::service(object, class.as_deref());
+    Translation { key, view, wrap: Event::Services }.run(Api::all(client), events).await;
 }
 
 /// Watches all EndpointSlices.
 pub async fn slices(client: Client, events: Events) {
-    let translate = Translation {
-        strip: |object: &mut EndpointSlice| object.ports = None,
-        key,
-        view: view::slice,
-        wrap: Event::Slices,
-    };
-    translate.run(Api::all(client), events).await;
+    let view: fn(&EndpointSlice) -> _ = view::slice;
+    Translation { key, view, wrap: Event::Slices }.run(Api::all(client), events).await;
 }
 
 /// Watches all Nodes.
 pub async fn nodes(client: Client, events: Events) {
-    let translate = Translation {
-        strip: |object: &mut Node| object.spec = None,
-        key: |metadata: &ObjectMeta| NodeName::from(name(metadata)),
-        view: |object: &Node| Some(view::node(object)),
-        wrap: Event::Nodes,
-    };
-    translate.run(Api::all(client), events).await;
+    let key = |metadata: &ObjectMeta| NodeName::from(name(metadata));
+    let view = |object: &Node| Some(view::node(object));
+    Translation { key, view, wrap: Event::Nodes }.run(Api::all(client), events).await;
 }
 
 /// Watches the speaker pods, those in `namespace` with `labels`, for the addresses of the mesh.
 pub async fn peers(client: Client, namespace: String, labels: String, port: u16, events: Events) {
     let api = Api::namespaced(client, &namespace);
     let config = watcher::Config::default().labels(&labels);
-    let mut changes = std::pin::pin!(feed(api, config, |pod: &mut Pod| pod.spec = None));
+    let mut changes = std::pin::pin!(feed(api, config, |_: &mut Pod| ()));
     let mut peers: BTreeMap<String, SocketAddr> = BTreeMap::new();
     while let Some(change) = changes.next().await {
         match change {
-            feed::Change::Reset {
-                objects,
-                unreadable: _,
-            } => {
+            feed::Change::Reset { objects, unreadable: _ } => {
                 peers = objects
                     .iter()
                     .filter_map(|pod| Some((name(&pod.metadata), view::peer(pod, port)?)))
@@ -93,39 +75,36 @@ pub async fn peers(client: Client, namespace: String, labels: String, port: u16,
 }
 
 /// How one kind of object becomes events.
-struct Translation<K, Key, V, View: Fn(&K) -> Option<V>> {
-    strip: fn(&mut K),
+struct Translation<Key, V, View> {
     key: fn(&ObjectMeta) -> Key,
     /// `None` for objects that are none of our business.
     view: View,
     wrap: fn(Change<Key, V>) -> Event,
 }
 
-impl<K, Key, V, View> Translation<K, Key, V, View>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-    Key: Ord,
-    View: Fn(&K) -> Option<V>,
-{
-    async fn run(self, api: Api<kube::core::DeserializeGuard<K>>, events: Events) {
-        let mut changes = std::pin::pin!(feed(api, watcher::Config::default(), self.strip));
+impl<Key: Ord, V, View> Translation<Key, V, View> {
+    async fn run<K>(self, api: Api<kube::core::DeserializeGuard<K>>, events: Events)
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+        View: Fn(&K) -> Option<V>,
+    {
+        let mut changes = std::pin::pin!(feed(api, watcher::Config::default(), |_| ()));
         while let Some(change) = changes.next().await {
-            let Some(change) = self.translate(change) else {
-                continue;
-            };
+            let Some(change) = self.translate(change) else { continue };
             if events.send((self.wrap)(change)).await.is_err() {
                 return;
             }
         }
     }
 
-    fn translate(&self, change: feed::Change<K>) -> Option<Change<Key, V>> {
+    fn translate<K>(&self, change: feed::Change<K>) -> Option<Change<Key, V>>
+    where
+        K: Resource<DynamicType = ()>,
+        View: Fn(&K) -> Option<V>,
+    {
         let entry = |object: &K| Some(((self.key)(object.meta()), (self.view)(object)?));
         match change {
-            feed::Change::Reset {
-                objects,
-                unreadable,
-            } => {
+            feed::Change::Reset { objects, unreadable } => {
                 unreadable.iter().for_each(warn::<K>);
                 Some(Change::Replace(objects.iter().filter_map(entry).collect()))
             }
@@ -153,8 +132,5 @@ fn name(metadata: &ObjectMeta) -> String {
 }
 
 fn key(metadata: &ObjectMeta) -> ServiceKey {
-    ServiceKey::new(
-        metadata.namespace.clone().unwrap_or_default(),
-        name(metadata),
-    )
+    ServiceKey::new(metadata.namespace.clone().unwrap_or_default(), name(metadata))
 }

@@ -1,9 +1,5 @@
 //! The netlink watch on real links: what it reports when links come, change and go.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 #![allow(unreachable_pub, reason = "a test program has no one to reach")]
 
 mod netns;
@@ -44,12 +40,7 @@ impl Watch {
                 }
             });
         });
-        let mut watch = Self {
-            lists,
-            last: vec![],
-            stop: Some(stop),
-            thread: Some(thread),
-        };
+        let mut watch = Self { lists, last: vec![], stop: Some(stop), thread: Some(thread) };
         watch.until("first list", |_| true);
         watch
     }
@@ -59,11 +50,7 @@ impl Watch {
         let mut last = std::mem::take(&mut self.last);
         wait_for(what, || {
             last = self.lists.try_recv().map_err(|_| format!("{last:#?}"))?;
-            if holds(&last) {
-                Ok(())
-            } else {
-                Err(format!("{last:#?}"))
-            }
+            if holds(&last) { Ok(()) } else { Err(format!("{last:#?}")) }
         });
         self.last = last;
         &self.last
@@ -100,21 +87,13 @@ fn reason(link: &LinkFacts) -> Result<MacAddr, Ineligible> {
 fn first_list_holds_every_link_with_its_facts() {
     let wire = Wire::new();
     let watch = Watch::start(&wire.node);
-    let [lo, link] = &watch.last[..] else {
-        panic!("{:#?}", watch.last)
-    };
+    let [lo, link] = &watch.last[..] else { panic!("{:#?}", watch.last) };
     assert!(lo.loopback && lo.mac.is_none() && lo.name == "lo");
     assert_eq!(lo.addresses.len(), 2, "{lo:?}");
-    assert_eq!(
-        (link.index, &*link.name),
-        (wire.node.index(NODE_LINK), NODE_LINK)
-    );
+    assert_eq!((link.index, &*link.name), (wire.node.index(NODE_LINK), NODE_LINK));
     assert_eq!(link.mac, Some(NODE_MAC));
     assert!(link.up && link.carrier && link.broadcast && !link.no_arp && !link.loopback);
-    assert!(
-        link.addresses.contains(&"192.0.2.2/24".parse().unwrap()),
-        "{link:?}"
-    );
+    assert!(link.addresses.contains(&"192.0.2.2/24".parse().unwrap()), "{link:?}");
     assert_eq!(reason(link), Ok(NODE_MAC));
 }
 
@@ -157,18 +136,13 @@ fn changed_mac_name_and_addresses_are_reported() {
     let wire = Wire::new();
     let mut watch = Watch::start(&wire.node);
     let new_mac = MacAddr([2, 0, 0, 0, 0, 0xbb]);
-    wire.node
-        .ip(&format!("link set {NODE_LINK} address {new_mac}"));
+    wire.node.ip(&format!("link set {NODE_LINK} address {new_mac}"));
     watch.until_link("changed MAC", |link| link.mac == Some(new_mac));
-    wire.node
-        .ip(&format!("addr add 2001:db8::2/64 dev {NODE_LINK}"));
+    wire.node.ip(&format!("addr add 2001:db8::2/64 dev {NODE_LINK}"));
     let address = "2001:db8::2/64".parse().unwrap();
     watch.until_link("added address", |link| link.addresses.contains(&address));
-    wire.node
-        .ip(&format!("addr del 192.0.2.2/24 dev {NODE_LINK}"));
-    watch.until_link("removed address", |link| {
-        !link.addresses.iter().any(IpNetwork::is_ipv4)
-    });
+    wire.node.ip(&format!("addr del 192.0.2.2/24 dev {NODE_LINK}"));
+    watch.until_link("removed address", |link| !link.addresses.iter().any(IpNetwork::is_ipv4));
     wire.node.ip(&format!("link set {NODE_LINK} arp off"));
     let link = watch.until_link("ARP off", |link| link.no_arp);
     assert_eq!(reason(&link), Err(Ineligible::NoArp));
@@ -214,22 +188,10 @@ fn list_is_right_after_more_changes_than_the_socket_can_hold() {
             }
             writeln!(batch, "addr add 10.255.0.1/32 dev {NODE_LINK}").unwrap();
             // Blocks this thread, and with it the only one that could read the socket.
-            let mut ip = wire
-                .node
-                .command("ip -batch -")
-                .stdin(Stdio::piped())
-                .spawn()
-                .unwrap();
-            ip.stdin
-                .take()
-                .unwrap()
-                .write_all(batch.as_bytes())
-                .unwrap();
+            let mut ip = wire.node.command("ip -batch -").stdin(Stdio::piped()).spawn().unwrap();
+            ip.stdin.take().unwrap().write_all(batch.as_bytes()).unwrap();
             assert!(ip.wait().unwrap().success());
-            assert!(
-                lost_notifications() > 0,
-                "nothing was lost, so nothing was tested"
-            );
+            assert!(lost_notifications() > 0, "nothing was lost, so nothing was tested");
             let final_address = "10.255.0.1/32".parse().unwrap();
             let right = async {
                 loop {
@@ -242,9 +204,7 @@ fn list_is_right_after_more_changes_than_the_socket_can_hold() {
                     }
                 }
             };
-            tokio::time::timeout(std::time::Duration::from_secs(10), right)
-                .await
-                .unwrap();
+            tokio::time::timeout(std::time::Duration::from_secs(10), right).await.unwrap();
             assert!(!watch.is_finished());
         });
     });
@@ -253,13 +213,7 @@ fn list_is_right_after_more_changes_than_the_socket_can_hold() {
 /// The sum of the column "Drops" over the netlink sockets of the calling thread's namespace.
 fn lost_notifications() -> u64 {
     let table = std::fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
-    let drops = |line: &str| {
-        line.split_whitespace()
-            .nth(8)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
+    let drops = |line: &str| line.split_whitespace().nth(8).unwrap().parse::<u64>().unwrap();
     table.lines().skip(1).map(drops).sum()
 }
 
@@ -268,21 +222,14 @@ fn lost_notifications() -> u64 {
 fn nothing_is_reported_while_nothing_changes() {
     let wire = Wire::new();
     let mut watch = Watch::start(&wire.client);
-    assert_eq!(
-        named(&watch.last, CLIENT_LINK).unwrap().mac,
-        Some(CLIENT_MAC)
-    );
+    assert_eq!(named(&watch.last, CLIENT_LINK).unwrap().mac, Some(CLIENT_MAC));
     // Each brings notifications, but leaves everything as it was: the alias is not in the facts.
     for alias in ["one", "two", "three"] {
-        wire.client
-            .ip(&format!("link set {CLIENT_LINK} alias {alias}"));
+        wire.client.ip(&format!("link set {CLIENT_LINK} alias {alias}"));
     }
     wire.client.ip("link set lo mtu 1400");
     wire.client.ip("addr add 127.0.0.9/8 dev lo");
     let list = watch.until("next list", |_| true);
     let lo = list.iter().find(|link| link.index == IfIndex(1)).unwrap();
-    assert!(
-        lo.addresses.contains(&"127.0.0.9/8".parse().unwrap()),
-        "an unchanged list was sent"
-    );
+    assert!(lo.addresses.contains(&"127.0.0.9/8".parse().unwrap()), "an unchanged list was sent");
 }

@@ -1,9 +1,5 @@
 //! The port on a real wire: what a Linux client makes of its answers, and what wakes it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 #![allow(unreachable_pub, reason = "a test program has no one to reach")]
 
 mod netns;
@@ -38,17 +34,11 @@ fn answering() -> (Wire, Responder) {
 
 /// The client's own port, for frames that no tool would send; it answers nothing.
 fn client(wire: &Wire) -> Responder {
-    Responder::start(
-        &wire.client,
-        wire.client.index(CLIENT_LINK),
-        CLIENT_MAC,
-        POOL,
-    )
+    Responder::start(&wire.client, wire.client.index(CLIENT_LINK), CLIENT_MAC, POOL)
 }
 
 fn arping(wire: &Wire, options: &str) -> Output {
-    wire.client
-        .output(&format!("arping -c 1 -w 2 -I {CLIENT_LINK} {options}"))
+    wire.client.output(&format!("arping -c 1 -w 2 -I {CLIENT_LINK} {options}"))
 }
 
 fn printed(output: &Output) -> String {
@@ -65,11 +55,7 @@ fn resolve(wire: &Wire, expected: MacAddr) {
 fn neighbour_becomes(wire: &Wire, expected: MacAddr) {
     wait_for("neighbour entry", || {
         let (mac, shown) = wire.client.neighbour(&ADDRESS.to_string());
-        if mac == Some(expected) {
-            Ok(())
-        } else {
-            Err(shown)
-        }
+        if mac == Some(expected) { Ok(()) } else { Err(shown) }
     });
 }
 
@@ -80,11 +66,7 @@ fn client_resolves_an_announced_address_to_the_nodes_mac() {
     resolve(&wire, NODE_MAC);
     let output = arping(&wire, "192.0.2.10");
     assert!(output.status.success(), "{}", printed(&output));
-    assert!(
-        printed(&output).contains(&NODE_MAC.to_string()),
-        "{}",
-        printed(&output)
-    );
+    assert!(printed(&output).contains(&NODE_MAC.to_string()), "{}", printed(&output));
     let counts = responder.table.load().get(ADDRESS).unwrap().counters.read();
     assert!(counts.responses_sent >= 2, "{counts:?}");
     assert_eq!(counts.requests_received, counts.responses_sent);
@@ -117,19 +99,10 @@ fn deputy_gives_the_client_the_owners_mac_and_keeps_its_own_in_the_header() {
     responder.answer(&[(ADDRESS, Answer::Deputy(STRANGER))]);
     resolve(&wire, STRANGER);
     let mut client = client(&wire);
-    client
-        .port
-        .send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame())
-        .unwrap();
+    client.port.send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame()).unwrap();
     let link = wire.client.index(CLIENT_LINK);
     let kind = HeardKind::Answer;
-    let expected = Heard {
-        link,
-        address: ADDRESS,
-        mac: STRANGER,
-        source: NODE_MAC,
-        kind,
-    };
+    let expected = Heard { link, address: ADDRESS, mac: STRANGER, source: NODE_MAC, kind };
     assert_eq!(client.heard(), expected);
 }
 
@@ -152,20 +125,11 @@ fn gratuitous_frames_replace_a_fresh_neighbour_entry_in_either_form() {
 fn another_hosts_use_of_our_address_reaches_the_engine() {
     let (wire, mut responder) = answering();
     let client = client(&wire);
-    let frame = ArpFrame {
-        source: CLIENT_MAC,
-        ..ArpFrame::gratuitous_request(STRANGER, ADDRESS)
-    };
+    let frame = ArpFrame { source: CLIENT_MAC, ..ArpFrame::gratuitous_request(STRANGER, ADDRESS) };
     client.port.send(&frame.to_frame()).unwrap();
     let link = responder.port.index();
     let kind = HeardKind::Conflict;
-    let expected = Heard {
-        link,
-        address: ADDRESS,
-        mac: STRANGER,
-        source: CLIENT_MAC,
-        kind,
-    };
+    let expected = Heard { link, address: ADDRESS, mac: STRANGER, source: CLIENT_MAC, kind };
     assert_eq!(responder.heard(), expected);
     assert_eq!(responder.port.counters().drops(DropReason::Announcement), 1);
 }
@@ -181,11 +145,7 @@ fn foreign_frames_do_not_wake_the_process() {
         send(&ArpFrame::gratuitous_reply(CLIENT_MAC, FOREIGN).to_frame());
     }
     let to = |destination: MacAddr| {
-        ArpFrame {
-            destination,
-            ..ArpFrame::probe(CLIENT_MAC, ADDRESS)
-        }
-        .to_frame()
+        ArpFrame { destination, ..ArpFrame::probe(CLIENT_MAC, ADDRESS) }.to_frame()
     };
     send(&to(STRANGER));
     send(&to(MacAddr([0x01, 0, 0x5e, 0, 0, 1])));
@@ -220,43 +180,18 @@ fn frames_of_another_vlan_are_not_answered_but_priority_tags_are() {
 #[ignore = "needs CAP_NET_ADMIN: make netns"]
 fn frames_for_an_upper_device_are_left_to_it() {
     let (wire, responder) = answering();
-    wire.node.ip(&format!(
-        "link add link {NODE_LINK} name upper type macvlan mode bridge"
-    ));
-    wire.node
-        .ip(&format!("link set upper address {STRANGER} up"));
+    wire.node.ip(&format!("link add link {NODE_LINK} name upper type macvlan mode bridge"));
+    wire.node.ip(&format!("link set upper address {STRANGER} up"));
     let client = client(&wire);
     let probe = ArpFrame::probe(CLIENT_MAC, ADDRESS);
     let seen = || {
         let shown = wire.node.ip("-s -o link show dev upper");
-        let received = shown
-            .split("RX:")
-            .nth(1)
-            .unwrap()
-            .split('\\')
-            .nth(1)
-            .unwrap();
-        received
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
+        let received = shown.split("RX:").nth(1).unwrap().split('\\').nth(1).unwrap();
+        received.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     let before = seen();
-    client
-        .port
-        .send(
-            &ArpFrame {
-                destination: STRANGER,
-                ..probe
-            }
-            .to_frame(),
-        )
-        .unwrap();
-    wait_for("frame at the macvlan", || {
-        if seen() > before { Ok(()) } else { Err(seen()) }
-    });
+    client.port.send(&ArpFrame { destination: STRANGER, ..probe }.to_frame()).unwrap();
+    wait_for("frame at the macvlan", || if seen() > before { Ok(()) } else { Err(seen()) });
     client.port.send(&probe.to_frame()).unwrap();
     responder.read(1);
 }
@@ -268,30 +203,22 @@ fn changed_mac_and_ranges_are_taken_over_while_running() {
     let port = &responder.port;
     let client = client(&wire);
     let ask = |address| {
-        client
-            .port
-            .send(&ArpFrame::probe(CLIENT_MAC, address).to_frame())
-            .unwrap();
+        client.port.send(&ArpFrame::probe(CLIENT_MAC, address).to_frame()).unwrap();
     };
     responder.answer(&[(ADDRESS, Answer::Own), (FOREIGN, Answer::Own)]);
     // Announced, but outside the filter's range: never seen.
     ask(FOREIGN);
     ask(ADDRESS);
     responder.read(1);
-    wire.node
-        .ip(&format!("link set {NODE_LINK} address {NEW_MAC}"));
-    port.update(NEW_MAC, &program("192.0.2.0/24", port.index(), NEW_MAC))
-        .unwrap();
+    wire.node.ip(&format!("link set {NODE_LINK} address {NEW_MAC}"));
+    port.update(NEW_MAC, &program("192.0.2.0/24", port.index(), NEW_MAC)).unwrap();
     assert_eq!(port.mac(), NEW_MAC);
     ask(FOREIGN);
     responder.read(2);
     resolve(&wire, NEW_MAC);
     // Unicast to the new MAC, as clients revalidate an entry.
     let before = port.counters().replies();
-    let frame = ArpFrame {
-        destination: NEW_MAC,
-        ..ArpFrame::probe(CLIENT_MAC, ADDRESS)
-    };
+    let frame = ArpFrame { destination: NEW_MAC, ..ArpFrame::probe(CLIENT_MAC, ADDRESS) };
     client.port.send(&frame.to_frame()).unwrap();
     wait_for("reply", || match port.counters().replies() {
         replies if replies > before => Ok(()),
@@ -310,10 +237,7 @@ fn port_survives_its_link_going_down_and_up() {
         errors => Ok(errors),
     });
     let frame = ArpFrame::gratuitous_request(NODE_MAC, ADDRESS).to_frame();
-    assert_eq!(
-        port.send(&frame).unwrap_err().raw_os_error(),
-        Some(nix::libc::ENETDOWN)
-    );
+    assert_eq!(port.send(&frame).unwrap_err().raw_os_error(), Some(nix::libc::ENETDOWN));
     wire.node.ip(&format!("link set {NODE_LINK} up"));
     wire.wait_for_carrier();
     resolve(&wire, NODE_MAC);
@@ -335,8 +259,7 @@ fn first_frame_after_a_link_is_back_is_not_lost_to_the_old_error() {
         wire.node.ip(&format!("link set {NODE_LINK} down"));
         wire.node.ip(&format!("link set {NODE_LINK} up"));
         wire.wait_for_carrier();
-        port.send(&ArpFrame::gratuitous_request(NODE_MAC, ADDRESS).to_frame())
-            .unwrap();
+        port.send(&ArpFrame::gratuitous_request(NODE_MAC, ADDRESS).to_frame()).unwrap();
     });
 }
 
@@ -351,16 +274,11 @@ fn port_of_a_deleted_link_only_notices_when_it_sends() {
     assert_eq!(error.raw_os_error(), Some(nix::libc::ENXIO));
     wire.connect();
     assert_ne!(wire.node.index(NODE_LINK), old);
-    assert!(
-        !arping(&wire, "-w 1 192.0.2.10").status.success(),
-        "the old socket answers"
-    );
+    assert!(!arping(&wire, "-w 1 192.0.2.10").status.success(), "the old socket answers");
     let gone = wire.node.within(|| {
         let runtime = runtime();
         let _guard = runtime.enter();
-        Port::open(old, NODE_MAC, &program(POOL, old, NODE_MAC))
-            .map(drop)
-            .unwrap_err()
+        Port::open(old, NODE_MAC, &program(POOL, old, NODE_MAC)).map(drop).unwrap_err()
     });
     assert_eq!(gone.raw_os_error(), Some(nix::libc::ENODEV));
 }
@@ -392,16 +310,11 @@ fn address_in_a_pool_that_nobody_announces_is_dropped_by_name() {
     let (wire, responder) = answering();
     assert_eq!(wire.node.index(NODE_LINK), responder.port.index());
     let client = client(&wire);
-    client
-        .port
-        .send(&ArpFrame::probe(CLIENT_MAC, UNUSED).to_frame())
-        .unwrap();
+    client.port.send(&ArpFrame::probe(CLIENT_MAC, UNUSED).to_frame()).unwrap();
     responder.read(1);
-    wait_for("drop", || {
-        match responder.port.counters().drops(DropReason::UnknownAddress) {
-            1 => Ok(()),
-            other => Err(other),
-        }
+    wait_for("drop", || match responder.port.counters().drops(DropReason::UnknownAddress) {
+        1 => Ok(()),
+        other => Err(other),
     });
     let other: IfIndex = wire.client.index(CLIENT_LINK);
     assert_eq!(client.port.index(), other);

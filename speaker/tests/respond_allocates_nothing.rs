@@ -1,9 +1,6 @@
 //! `respond` runs for every frame that wakes the process, so it must not touch the heap: an
 //! allocator that counts says whether it does.
-#![expect(
-    unsafe_code,
-    reason = "GlobalAlloc is an unsafe trait; every call is passed on"
-)]
+#![expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait; every call is passed on")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -47,19 +44,12 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 #[test]
 fn respond_allocates_nothing_whatever_the_frame() {
-    let rx = Rx {
-        index: IfIndex(2),
-        mac: MacAddr([2, 0, 0, 0, 0, 0x0b]),
-    };
+    let rx = Rx { index: IfIndex(2), mac: MacAddr([2, 0, 0, 0, 0, 0x0b]) };
     let client = MacAddr([2, 0, 0, 0, 0, 0x0a]);
     let (ours, theirs) = (Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::new(10, 1, 0, 7));
     let entry = |n: u32| Entry {
         links: Links::Only([IfIndex(2), IfIndex(3)].into()),
-        answer: if n.is_multiple_of(2) {
-            Answer::Own
-        } else {
-            Answer::Deputy(client)
-        },
+        answer: if n.is_multiple_of(2) { Answer::Own } else { Answer::Deputy(client) },
     };
     let addresses = (0..10_000).map(|n| (Ipv4Addr::from_bits(0x0a00_0000 + n), entry(n)));
     let table = Table::following(&Table::default(), addresses);
@@ -81,12 +71,6 @@ fn respond_allocates_nothing_whatever_the_frame() {
         }
     });
     assert_eq!(counted, 0);
-    assert_eq!(
-        replies, 1_000,
-        "the frames were not what they are meant to be"
-    );
-    assert!(
-        allocations(|| drop(black_box(Box::new(1)))) > 0,
-        "the allocator does not count"
-    );
+    assert_eq!(replies, 1_000, "the frames were not what they are meant to be");
+    assert!(allocations(|| drop(black_box(Box::new(1)))) > 0, "the allocator does not count");
 }

@@ -72,29 +72,14 @@ impl Bursts {
     /// An empty schedule that makes at most `per_second` announcements a second on each link.
     pub fn new(per_second: u32) -> Self {
         let gap = Duration::from_secs(1) / per_second.max(1);
-        Self {
-            gap,
-            running: BTreeMap::new(),
-            links: BTreeMap::new(),
-        }
+        Self { gap, running: BTreeMap::new(), links: BTreeMap::new() }
     }
 
     /// Starts the rounds of `target`; one that is running begins anew.
     pub fn start(&mut self, target: Target, now: Moment) {
         self.stop(target);
-        self.running.insert(
-            target,
-            Running {
-                started: now,
-                round: 0,
-                due: now,
-            },
-        );
-        self.links
-            .entry(target.link)
-            .or_default()
-            .queue
-            .insert((now, target.address));
+        self.running.insert(target, Running { started: now, round: 0, due: now });
+        self.links.entry(target.link).or_default().queue.insert((now, target.address));
     }
 
     /// Forgets `target`: it is announced elsewhere now, or nowhere.
@@ -119,10 +104,7 @@ impl Bursts {
                     break;
                 };
                 link.free_from = link.free_from.max(now - CATCH_UP) + self.gap;
-                let target = Target {
-                    link: index,
-                    address,
-                };
+                let target = Target { link: index, address };
                 targets.push(target);
                 let Some(running) = self.running.get_mut(&target) else {
                     continue;
@@ -145,10 +127,7 @@ mod tests {
     use super::*;
 
     fn target(n: u32) -> Target {
-        Target {
-            link: IfIndex(1),
-            address: Ipv4Addr::from_bits(n),
-        }
+        Target { link: IfIndex(1), address: Ipv4Addr::from_bits(n) }
     }
 
     /// Lets time pass in steps of a millisecond; gives what was sent, and after how many of them.
@@ -156,8 +135,7 @@ mod tests {
         (from..to)
             .flat_map(|ms| {
                 let due = bursts.due(Moment::after_start(Duration::from_millis(ms)));
-                due.into_iter()
-                    .map(move |target| (ms, target.address.to_bits()))
+                due.into_iter().map(move |target| (ms, target.address.to_bits()))
             })
             .collect()
     }
@@ -202,11 +180,7 @@ mod tests {
         }
         assert!(sent.last() >= Some(&(14_900, 0)), "{:?}", sent.last());
         // What has waited longest goes first: nobody's first round waits for others' later ones.
-        let first_of = |n| {
-            sent.iter()
-                .find(|(_, address)| *address == n)
-                .map(|(at, _)| *at)
-        };
+        let first_of = |n| sent.iter().find(|(_, address)| *address == n).map(|(at, _)| *at);
         assert_eq!(first_of(0), Some(0));
         assert!(first_of(299) <= Some(3_000), "{:?}", first_of(299));
     }
@@ -216,13 +190,7 @@ mod tests {
         let mut bursts = Bursts::new(10);
         for link in 1..=20 {
             let address = Ipv4Addr::from_bits(1);
-            bursts.start(
-                Target {
-                    link: IfIndex(link),
-                    address,
-                },
-                Moment::START,
-            );
+            bursts.start(Target { link: IfIndex(link), address }, Moment::START);
         }
         assert_eq!(bursts.due(Moment::START).len(), 20);
     }

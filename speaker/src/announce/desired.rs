@@ -47,13 +47,8 @@ pub struct Changes {
 
 /// What happens to `address` between two presences; nothing where they are equal.
 pub fn diff(address: Ipv4Addr, before: &Presence, after: &Presence) -> Changes {
-    let target = |link: &IfIndex| Target {
-        link: *link,
-        address,
-    };
-    let appeared = after
-        .iter()
-        .filter(|(link, mac)| before.get(link) != Some(mac));
+    let target = |link: &IfIndex| Target { link: *link, address };
+    let appeared = after.iter().filter(|(link, mac)| before.get(link) != Some(mac));
     let vanished = before.keys().filter(|link| !after.contains_key(link));
     Changes {
         appeared: appeared.map(|(link, _)| target(link)).collect(),
@@ -69,28 +64,15 @@ mod tests {
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
     fn link(index: u32, mac: u8) -> PortSpec {
-        PortSpec {
-            index: IfIndex(index),
-            name: format!("eth{index}"),
-            mac: MacAddr([mac; 6]),
-        }
+        PortSpec { index: IfIndex(index), name: format!("eth{index}"), mac: MacAddr([mac; 6]) }
     }
 
     fn on(links: Links) -> Entry {
-        Entry {
-            links,
-            answer: Answer::Own,
-        }
+        Entry { links, answer: Answer::Own }
     }
 
     fn targets(links: &[u32]) -> Vec<Target> {
-        links
-            .iter()
-            .map(|link| Target {
-                link: IfIndex(*link),
-                address: ADDRESS,
-            })
-            .collect()
+        links.iter().map(|link| Target { link: IfIndex(*link), address: ADDRESS }).collect()
     }
 
     #[test]
@@ -102,19 +84,11 @@ mod tests {
     #[test]
     fn appears_and_vanishes_link_by_link() {
         let links = [link(1, 2), link(2, 4)];
-        let (nowhere, everywhere) = (
-            presence(None, &links),
-            presence(Some(&on(Links::All)), &links),
-        );
+        let (nowhere, everywhere) =
+            (presence(None, &links), presence(Some(&on(Links::All)), &links));
         let second = presence(Some(&on(Links::Only([IfIndex(2)].into()))), &links);
-        assert_eq!(
-            diff(ADDRESS, &nowhere, &everywhere).appeared,
-            targets(&[1, 2])
-        );
-        assert_eq!(
-            diff(ADDRESS, &everywhere, &nowhere).vanished,
-            targets(&[1, 2])
-        );
+        assert_eq!(diff(ADDRESS, &nowhere, &everywhere).appeared, targets(&[1, 2]));
+        assert_eq!(diff(ADDRESS, &everywhere, &nowhere).vanished, targets(&[1, 2]));
         assert_eq!(diff(ADDRESS, &everywhere, &second).vanished, targets(&[1]));
         assert_eq!(diff(ADDRESS, &second, &everywhere).appeared, targets(&[1]));
     }
@@ -127,12 +101,6 @@ mod tests {
             &presence(Some(&entry), &[link(1, 2)]),
             &presence(Some(&entry), &[link(1, 6)]),
         );
-        assert_eq!(
-            changes,
-            Changes {
-                appeared: targets(&[1]),
-                vanished: vec![]
-            }
-        );
+        assert_eq!(changes, Changes { appeared: targets(&[1]), vanished: vec![] });
     }
 }

@@ -128,17 +128,9 @@ impl Table {
     ) -> Self {
         let announced = |(address, entry)| {
             let counters = previous.get(address).map(|old| Arc::clone(&old.counters));
-            (
-                address,
-                Announced {
-                    entry,
-                    counters: counters.unwrap_or_default(),
-                },
-            )
+            (address, Announced { entry, counters: counters.unwrap_or_default() })
         };
-        Self {
-            v4: entries.into_iter().map(announced).collect(),
-        }
+        Self { v4: entries.into_iter().map(announced).collect() }
     }
 
     /// The entry of `address`; the cost does not depend on how many there are.
@@ -148,9 +140,7 @@ impl Table {
 
     /// All addresses, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &Announced)> {
-        self.v4
-            .iter()
-            .map(|(&address, announced)| (address, announced))
+        self.v4.iter().map(|(&address, announced)| (address, announced))
     }
 
     /// How many addresses are announced.
@@ -198,38 +188,25 @@ mod tests {
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 
     fn own(links: Links) -> Entry {
-        Entry {
-            links,
-            answer: Answer::Own,
-        }
+        Entry { links, answer: Answer::Own }
     }
 
     #[test]
     fn counters_outlive_a_table_but_not_a_withdrawal() {
         let first = Table::following(&Table::default(), [(ADDRESS, own(Links::All))]);
         first.get(ADDRESS).unwrap().counters.count_request();
-        let deputy = Entry {
-            links: Links::All,
-            answer: Answer::Deputy(MacAddr([2; 6])),
-        };
+        let deputy = Entry { links: Links::All, answer: Answer::Deputy(MacAddr([2; 6])) };
         let second = Table::following(&first, [(ADDRESS, deputy)]);
         // A port may still be at work with the first table.
         first.get(ADDRESS).unwrap().counters.count_response();
         assert_eq!(
             second.get(ADDRESS).unwrap().counters.read(),
-            AddressCounts {
-                requests_received: 1,
-                responses_sent: 1,
-                gratuitous_sent: 0
-            }
+            AddressCounts { requests_received: 1, responses_sent: 1, gratuitous_sent: 0 }
         );
         let withdrawn = Table::following(&second, []);
         assert!(withdrawn.is_empty());
         let again = Table::following(&withdrawn, [(ADDRESS, own(Links::All))]);
-        assert_eq!(
-            again.get(ADDRESS).unwrap().counters.read(),
-            AddressCounts::default()
-        );
+        assert_eq!(again.get(ADDRESS).unwrap().counters.read(), AddressCounts::default());
     }
 
     #[test]
@@ -253,11 +230,7 @@ mod tests {
                 buckets[usize::try_from(hash & 0xff).unwrap()] += 1;
             }
             let fullest = *buckets.iter().max().unwrap();
-            assert!(
-                fullest <= 40,
-                "{fullest} of an ideal 10 with addresses {} apart",
-                1 << shift
-            );
+            assert!(fullest <= 40, "{fullest} of an ideal 10 with addresses {} apart", 1 << shift);
         }
     }
 }

@@ -33,10 +33,7 @@ fn parse(text: &str) -> Result<Exclusions, String> {
 }
 
 fn file_error(path: &Path, why: String) -> Error {
-    Error::File {
-        path: path.to_owned(),
-        why,
-    }
+    Error::File { path: path.to_owned(), why }
 }
 
 #[cfg(test)]
@@ -53,25 +50,14 @@ mod tests {
     #[test]
     fn no_file_and_an_empty_one_exclude_nothing() {
         assert_eq!(parse("").unwrap().excluding("lo"), None);
-        assert_eq!(
-            read(Path::new("/nonexistent/excludel2.yaml"))
-                .unwrap()
-                .excluding("lo"),
-            None
-        );
+        assert_eq!(read(Path::new("/nonexistent/excludel2.yaml")).unwrap().excluding("lo"), None);
     }
 
     #[test]
     fn a_mistake_is_named() {
         for (text, expected) in [
-            (
-                "announcedInterfacesToExclude: [\"(\"]",
-                "announcedInterfacesToExclude",
-            ),
-            (
-                "announcedInterfaceToExclude: []",
-                "announcedInterfaceToExclude",
-            ),
+            ("announcedInterfacesToExclude: [\"(\"]", "announcedInterfacesToExclude"),
+            ("announcedInterfaceToExclude: []", "announcedInterfaceToExclude"),
         ] {
             let why = parse(text).unwrap_err();
             assert!(why.contains(expected), "{why}");

@@ -58,20 +58,10 @@ fn every_flag_of_metallb_is_accepted_in_gos_syntax() {
 #[test]
 fn mistakes_name_the_flag() {
     for (args, expected) in [
+        (&["--ml-bindaddr=x", "--ml-labels=a=b"][..], "--ml-bindaddr: \"x\" is not an IP address"),
+        (&["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b"], "--ml-secret-key-path: is needed"),
         (
-            &["--ml-bindaddr=x", "--ml-labels=a=b"][..],
-            "--ml-bindaddr: \"x\" is not an IP address",
-        ),
-        (
-            &["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b"],
-            "--ml-secret-key-path: is needed",
-        ),
-        (
-            &[
-                "--ml-bindaddr=192.0.2.1",
-                "--ml-labels=a=b",
-                "--ml-secret-key-path=/nonexistent",
-            ],
+            &["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b", "--ml-secret-key-path=/nonexistent"],
             "/nonexistent/secretkey: No such file",
         ),
         (&["--ignore-exclude-lb=maybe"], "--ignore-exclude-lb"),

@@ -41,6 +41,7 @@ enum Dirty {
 
 /// One Service's part in the election of its group.
 struct Claim<'a> {
+    facts: &'a ServiceFacts,
     pool: &'a PoolName,
     ballot: Ballot<'a>,
 }
@@ -86,12 +87,8 @@ impl Cluster {
         match change {
             Change::Replace(all) => {
                 self.delivered(Kind::Services);
-                let gone: Vec<_> = self
-                    .services
-                    .keys()
-                    .filter(|key| !all.contains_key(key))
-                    .cloned()
-                    .collect();
+                let gone: Vec<_> =
+                    self.services.keys().filter(|key| !all.contains_key(key)).cloned().collect();
                 for key in gone {
                     self.set_service(&key, None);
                 }
@@ -110,10 +107,7 @@ impl Cluster {
         }
         // Both the group it leaves and the one it joins may stand differently now.
         self.mark(key);
-        let addresses = facts
-            .iter()
-            .flat_map(|facts| facts.addresses.iter().copied())
-            .collect();
+        let addresses = facts.iter().flat_map(|facts| facts.addresses.iter().copied()).collect();
         self.sharing.set(key, addresses);
         self.mark(key);
         match facts {
@@ -126,12 +120,8 @@ impl Cluster {
         match change {
             Change::Replace(all) => {
                 self.delivered(Kind::Slices);
-                let gone: Vec<_> = self
-                    .slices
-                    .keys()
-                    .filter(|key| !all.contains_key(key))
-                    .cloned()
-                    .collect();
+                let gone: Vec<_> =
+                    self.slices.keys().filter(|key| !all.contains_key(key)).cloned().collect();
                 for key in gone {
                     self.set_slice(&key, None);
                 }
@@ -188,10 +178,7 @@ impl Cluster {
 
     /// The UID of `service`; empty if it is not known.
     pub(super) fn uid(&self, service: &ServiceKey) -> String {
-        self.services
-            .get(service)
-            .map(|facts| facts.uid.clone())
-            .unwrap_or_default()
+        self.services.get(service).map(|facts| facts.uid.clone()).unwrap_or_default()
     }
 
     /// The standings, on node `me` with the links `ports`, of every Service that may have
@@ -211,10 +198,7 @@ impl Cluster {
         if dirty.is_empty() {
             return standings;
         }
-        let electorate = self
-            .electorate
-            .take()
-            .unwrap_or_else(|| self.electorate(alive));
+        let electorate = self.electorate.take().unwrap_or_else(|| self.electorate(alive));
         for service in &dirty {
             if !standings.contains_key(service) {
                 let group = self.sharing.group_of(service);
@@ -231,10 +215,7 @@ impl Cluster {
                 || (!self.ignore_exclude_label
                     && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS))
         };
-        let nodes = self
-            .nodes
-            .iter()
-            .filter(|(name, facts)| alive(name) && !barred(facts));
+        let nodes = self.nodes.iter().filter(|(name, facts)| alive(name) && !barred(facts));
         Electorate::new(nodes.map(|(name, facts)| (name.clone(), facts.labels.clone())))
     }
 
@@ -247,43 +228,28 @@ impl Cluster {
         me: &NodeName,
         ports: &[PortSpec],
     ) -> Vec<(ServiceKey, Option<Standing>)> {
-        let local: BTreeMap<&ServiceKey, BTreeSet<NodeName>> = group
-            .services
-            .iter()
-            .map(|service| (service, self.endpoint_nodes(service)))
-            .collect();
-        let claims: BTreeMap<&ServiceKey, Result<Claim<'_>, Why>> = group
-            .services
-            .iter()
-            .filter_map(|service| {
-                let facts = self.services.get(service)?;
-                Some((
-                    service,
-                    self.claim(service, facts, config, local.get(service)?),
-                ))
+        let services = group.services.iter();
+        let local: Vec<BTreeSet<NodeName>> =
+            services.clone().map(|service| self.endpoint_nodes(service)).collect();
+        let claims: Vec<(&ServiceKey, Option<Result<Claim<'_>, Why>>)> = services
+            .zip(&local)
+            .map(|(service, local)| {
+                let facts = self.services.get(service);
+                (service, facts.map(|facts| self.claim(service, facts, config, local)))
             })
             .collect();
-        let ballots: Vec<&Ballot<'_>> = claims
-            .values()
-            .filter_map(|claim| Some(&claim.as_ref().ok()?.ballot))
-            .collect();
-        let owner = electorate.elect(group.hash(), &ballots);
-        let standing = |service: &ServiceKey| {
-            let facts = self.services.get(service)?;
-            Some(match claims.get(service)? {
-                Err(why) => Standing::Silent(why.clone()),
-                Ok(claim) => match &owner {
-                    Err(why) => Standing::Silent(why.clone()),
-                    Ok(owner) if *owner != me => Standing::Silent(Why::OtherNode((*owner).clone())),
-                    Ok(_) => self.announce(facts, claim, me, ports),
-                },
-            })
+        let valid = claims.iter().filter_map(|(_, claim)| claim.as_ref()?.as_ref().ok());
+        let ballots: Vec<&Ballot<'_>> = valid.map(|claim| &claim.ballot).collect();
+        let owner = electorate.elect(group.hash, &ballots);
+        let standing = |claim: Result<Claim<'_>, Why>| match (claim, &owner) {
+            (Err(why), _) => Standing::Silent(why),
+            (Ok(_), Err(why)) => Standing::Silent(why.clone()),
+            (Ok(_), Ok(owner)) if *owner != me => {
+                Standing::Silent(Why::OtherNode((*owner).clone()))
+            }
+            (Ok(claim), Ok(_)) => self.announce(&claim, me, ports),
         };
-        group
-            .services
-            .iter()
-            .map(|service| (service.clone(), standing(service)))
-            .collect()
+        claims.into_iter().map(|(service, claim)| (service.clone(), claim.map(standing))).collect()
     }
 
     /// What `service` asks of the election, or why it takes no part.
@@ -296,16 +262,11 @@ impl Cluster {
     ) -> Result<Claim<'a>, Why> {
         let first = facts.addresses.first().ok_or(Why::NoAddress)?;
         let pool = config.pool_of(*first).ok_or(Why::NotInPool)?;
-        if !facts
-            .addresses
-            .iter()
-            .all(|address| pool.contains(*address))
-        {
+        if !facts.addresses.iter().all(|address| pool.contains(*address)) {
             return Err(Why::NotInPool);
         }
-        let advertisements: Vec<&Advertisement> = config
-            .advertisements_for(&pool.name, &facts.labels)
-            .collect();
+        let advertisements: Vec<&Advertisement> =
+            config.advertisements_for(&pool.name, &facts.labels).collect();
         if advertisements.is_empty() {
             return Err(Why::NoAdvertisement);
         }
@@ -316,43 +277,20 @@ impl Cluster {
             Traffic::Cluster => None,
             Traffic::Local => Some(local),
         };
-        Ok(Claim {
-            pool: &pool.name,
-            ballot: Ballot {
-                advertisements,
-                only,
-            },
-        })
+        Ok(Claim { facts, pool: &pool.name, ballot: Ballot { advertisements, only } })
     }
 
     /// The announcement of a Service by its owner, this node.
-    fn announce(
-        &self,
-        facts: &ServiceFacts,
-        claim: &Claim<'_>,
-        me: &NodeName,
-        ports: &[PortSpec],
-    ) -> Standing {
+    fn announce(&self, claim: &Claim<'_>, me: &NodeName, ports: &[PortSpec]) -> Standing {
+        let facts = claim.facts;
         let no_labels = Labels::new();
         let labels = self.nodes.get(me).map_or(&no_labels, |node| &node.labels);
-        let selecting: Vec<_> = claim
-            .ballot
-            .advertisements
-            .iter()
-            .filter(|a| a.selects_node(labels))
-            .collect();
-        let everywhere = selecting
-            .iter()
-            .any(|advertisement| advertisement.interfaces.is_empty());
-        let named = selecting
-            .iter()
-            .flat_map(|advertisement| &advertisement.interfaces)
-            .cloned();
-        let interfaces: BTreeSet<String> = if everywhere {
-            BTreeSet::new()
-        } else {
-            named.collect()
-        };
+        let selecting: Vec<_> =
+            claim.ballot.advertisements.iter().filter(|a| a.selects_node(labels)).collect();
+        let everywhere = selecting.iter().any(|advertisement| advertisement.interfaces.is_empty());
+        let named = selecting.iter().flat_map(|advertisement| &advertisement.interfaces).cloned();
+        let interfaces: BTreeSet<String> =
+            if everywhere { BTreeSet::new() } else { named.collect() };
         let links = ports.iter().filter(|link| interfaces.contains(&link.name));
         let links: BTreeSet<_> = links.map(|link| link.index).collect();
         if let Some(first) = facts.addresses.first().filter(|_| !everywhere && links.is_empty()) {
@@ -360,21 +298,11 @@ impl Cluster {
         }
         let (addresses, pool) = (facts.addresses.clone(), claim.pool.clone());
         let uid = facts.uid.clone();
-        Standing::Announced(Announcement {
-            uid,
-            addresses,
-            pool,
-            interfaces,
-            links,
-        })
+        Standing::Announced(Announcement { uid, addresses, pool, interfaces, links })
     }
 
     fn own_slices(&self, service: &ServiceKey) -> impl Iterator<Item = &SliceFacts> {
-        self.slices_of
-            .get(service)
-            .into_iter()
-            .flatten()
-            .filter_map(|key| self.slices.get(key))
+        self.slices_of.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key))
     }
 
     fn has_endpoint(&self, service: &ServiceKey) -> bool {
@@ -387,8 +315,6 @@ impl Cluster {
         if !self.services.get(service).is_some_and(local) {
             return BTreeSet::new();
         }
-        self.own_slices(service)
-            .flat_map(|slice| slice.nodes.iter().cloned())
-            .collect()
+        self.own_slices(service).flat_map(|slice| slice.nodes.iter().cloned()).collect()
     }
 }

@@ -44,9 +44,7 @@ impl Standing {
 
     /// The IPv4 addresses announced.
     pub fn addresses_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.announcement()
-            .into_iter()
-            .flat_map(Announcement::addresses_v4)
+        self.announcement().into_iter().flat_map(Announcement::addresses_v4)
     }
 }
 
@@ -61,14 +59,8 @@ impl Announcement {
 
     /// How each of its addresses is answered.
     pub fn entry(&self) -> Entry {
-        let links = if self.interfaces.is_empty() {
-            Links::All
-        } else {
-            Links::Only(self.links.clone())
-        };
-        Entry {
-            links,
-            answer: Answer::Own,
-        }
+        let links =
+            if self.interfaces.is_empty() { Links::All } else { Links::Only(self.links.clone()) };
+        Entry { links, answer: Answer::Own }
     }
 }

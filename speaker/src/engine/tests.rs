@@ -63,9 +63,7 @@ fn config(advertisements: &[Advertisement]) -> Config {
         avoid_buggy_ips: false,
         allocation: None,
     };
-    let named = advertisements
-        .iter()
-        .map(|ad| (ad.name.clone(), ad.clone()));
+    let named = advertisements.iter().map(|ad| (ad.name.clone(), ad.clone()));
     Config {
         pools: [(pool.name.clone(), pool)].into(),
         advertisements: named.collect(),
@@ -76,21 +74,12 @@ fn config(advertisements: &[Advertisement]) -> Config {
 fn service(addresses: &[u8]) -> ServiceFacts {
     let addresses = addresses.iter().map(|n| IpAddr::V4(ip(*n))).collect();
     let uid = "0f5a".to_owned();
-    ServiceFacts {
-        uid,
-        addresses,
-        labels: Labels::new(),
-        traffic: Traffic::Cluster,
-    }
+    ServiceFacts { uid, addresses, labels: Labels::new(), traffic: Traffic::Cluster }
 }
 
 fn slice(service: &str, nodes: &[&str]) -> SliceFacts {
     let nodes: BTreeSet<NodeName> = nodes.iter().map(|&node| node.into()).collect();
-    SliceFacts {
-        service: key(service),
-        usable: !nodes.is_empty(),
-        nodes,
-    }
+    SliceFacts { service: key(service), usable: !nodes.is_empty(), nodes }
 }
 
 /// What a test starts from; `deliver` gives it to an engine on node `n1`.
@@ -108,17 +97,12 @@ impl World {
         let numbered = (1..).zip(services);
         Self {
             config: config(&[advertisement("ad")]),
-            services: numbered
-                .map(|(n, name)| (key(name), service(&[n])))
-                .collect(),
+            services: numbered.map(|(n, name)| (key(name), service(&[n]))).collect(),
             slices: services
                 .iter()
                 .map(|name| (key(&format!("{name}-1")), slice(name, &["n1"])))
                 .collect(),
-            nodes: nodes
-                .iter()
-                .map(|&name| (name.into(), NodeFacts::default()))
-                .collect(),
+            nodes: nodes.iter().map(|&name| (name.into(), NodeFacts::default())).collect(),
             links: vec![link(1)],
         }
     }
@@ -183,11 +167,7 @@ fn nothing_is_announced_before_everything_was_delivered_once() {
         let mut rest = events.clone();
         let last = rest.remove(missing);
         let early = engine.on(rest, at(0));
-        assert_eq!(
-            (published(&early), engine.is_active()),
-            (None, false),
-            "without {last:?}"
-        );
+        assert_eq!((published(&early), engine.is_active()), (None, false), "without {last:?}");
         assert_eq!(engine.waits_for().len(), 1, "without {last:?}");
         let complete = engine.on([last], at(1));
         assert_eq!(published(&complete), Some(vec![ip(1)]));
@@ -201,9 +181,7 @@ fn a_new_address_is_answered_before_it_is_announced() {
     let position = |wanted: &dyn Fn(&Effect) -> bool| effects.iter().rposition(wanted).unwrap();
     let ports = position(&|effect| matches!(effect, Effect::Ports(_)));
     let publish = position(&|effect| matches!(effect, Effect::Publish(_)));
-    let transmit = effects
-        .iter()
-        .position(|effect| matches!(effect, Effect::Transmit { .. }));
+    let transmit = effects.iter().position(|effect| matches!(effect, Effect::Transmit { .. }));
     assert!(ports < publish && Some(publish) < transmit, "{effects:#?}");
     assert_eq!(transmitted(&effects), [(1, ip(1)), (1, ip(1))]);
 }
@@ -215,10 +193,7 @@ fn repeating_what_is_known_has_no_effect() {
     while engine.next_deadline().is_some() {
         engine.on([], rest);
     }
-    assert_eq!(
-        engine.on(World::with(&["a", "b"], &["n1", "n2"]).events(), rest),
-        []
-    );
+    assert_eq!(engine.on(World::with(&["a", "b"], &["n1", "n2"]).events(), rest), []);
     let again = [
         Event::Services(Change::Set(key("a"), service(&[1]))),
         Event::Slices(Change::Set(key("a-1"), slice("a", &["n1"]))),
@@ -234,13 +209,8 @@ fn every_node_but_one_leaves_an_address_to_it() {
     let mut owners = BTreeMap::new();
     for me in names {
         let services = ["a", "b", "c", "d", "e", "f", "g", "h"];
-        let mut engine = Engine::new(
-            Settings {
-                node: me.into(),
-                ..engine().settings
-            },
-            Moment::START,
-        );
+        let mut engine =
+            Engine::new(Settings { node: me.into(), ..engine().settings }, Moment::START);
         let effects = engine.on(World::with(&services, &names).events(), at(0));
         for address in published(&effects).unwrap() {
             assert_eq!(owners.insert(address, me), None, "two owners");
@@ -258,10 +228,7 @@ fn a_node_is_barred_by_label_and_by_missing_network() {
         )]),
         ..NodeFacts::default()
     };
-    let network = NodeFacts {
-        network_unavailable: true,
-        ..NodeFacts::default()
-    };
+    let network = NodeFacts { network_unavailable: true, ..NodeFacts::default() };
     for barred in [label, network] {
         let (mut engine, _) = World::with(&["a"], &["n1"]).deliver();
         let effects = engine.on([Event::Nodes(Change::Set("n1".into(), barred))], at(9));
@@ -276,23 +243,15 @@ fn a_node_is_barred_by_label_and_by_missing_network() {
 fn every_silence_has_its_reason() {
     type Spoil = fn(&mut World);
     let cases: [(Spoil, Why); 6] = [
-        (
-            |world| world.services.get_mut(&key("a")).unwrap().addresses.clear(),
-            Why::NoAddress,
-        ),
+        (|world| world.services.get_mut(&key("a")).unwrap().addresses.clear(), Why::NoAddress),
         (|world| world.config.pools.clear(), Why::NotInPool),
-        (
-            |world| world.config.advertisements.clear(),
-            Why::NoAdvertisement,
-        ),
+        (|world| world.config.advertisements.clear(), Why::NoAdvertisement),
         (|world| world.slices.clear(), Why::NoEndpoints),
         (|world| world.nodes.clear(), Why::NoCandidate),
         (
             |world| {
-                let narrow = Advertisement {
-                    interfaces: ["eth9".to_owned()].into(),
-                    ..advertisement("ad")
-                };
+                let narrow =
+                    Advertisement { interfaces: ["eth9".to_owned()].into(), ..advertisement("ad") };
                 world.config = config(&[narrow]);
             },
             Why::NoInterface(IpAddr::V4(ip(1))),
@@ -334,11 +293,7 @@ fn a_shared_address_stays_as_long_as_one_of_its_services() {
     assert_eq!(published(&one_gone), None, "the other still needs it");
     let both_gone = engine.on([Event::Services(Change::Remove(key("b")))], at(10));
     assert_eq!(published(&both_gone), Some(vec![]));
-    assert_eq!(
-        transmitted(&engine.on([], at(5_000))),
-        [],
-        "no announcement outlives its address"
-    );
+    assert_eq!(transmitted(&engine.on([], at(5_000))), [], "no announcement outlives its address");
 }
 
 #[test]
@@ -352,44 +307,26 @@ fn interfaces_are_those_of_all_advertisements_that_select_the_node() {
     world.config = config(&[named("x", "eth1"), named("y", "eth3")]);
     let (mut engine, effects) = world.deliver();
     let links = |effects: &[Effect]| {
-        transmitted(effects)
-            .iter()
-            .map(|(link, _)| *link)
-            .collect::<BTreeSet<_>>()
+        transmitted(effects).iter().map(|(link, _)| *link).collect::<BTreeSet<_>>()
     };
     assert_eq!(links(&effects), BTreeSet::from([1, 3]));
     let all = config(&[named("x", "eth1"), advertisement("y")]);
     let widened = engine.on([Event::Config(all)], at(100));
-    assert_eq!(
-        links(&widened),
-        BTreeSet::from([2]),
-        "only the new link is announced on"
-    );
+    assert_eq!(links(&widened), BTreeSet::from([2]), "only the new link is announced on");
 }
 
 #[test]
 fn a_link_that_comes_late_or_changes_its_mac_is_announced_on() {
     let (mut engine, _) = World::with(&["a"], &["n1"]).deliver();
     let second = engine.on([Event::Links(vec![link(1), link(2)])], at(7_000));
-    assert!(
-        transmitted(&second).ends_with(&[(2, ip(1)), (2, ip(1))]),
-        "{second:?}"
-    );
+    assert!(transmitted(&second).ends_with(&[(2, ip(1)), (2, ip(1))]), "{second:?}");
     let mut changed = link(1);
     changed.mac = Some(MacAddr([6; 6]));
     let moved = engine.on([Event::Links(vec![changed, link(2)])], at(20_000));
     assert!(transmitted(&moved).contains(&(1, ip(1))));
     let gone = engine.on([Event::Links(vec![link(2)])], at(20_050));
-    let Some(Effect::Ports(ports)) = gone.first() else {
-        panic!("{gone:?}")
-    };
-    assert_eq!(
-        ports
-            .iter()
-            .map(|port: &PortSpec| port.index.0)
-            .collect::<Vec<_>>(),
-        [2]
-    );
+    let Some(Effect::Ports(ports)) = gone.first() else { panic!("{gone:?}") };
+    assert_eq!(ports.iter().map(|port: &PortSpec| port.index.0).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
@@ -417,15 +354,9 @@ fn one_told_to_stop_answers_for_a_while_and_then_halts() {
     let told = engine.on([Event::Shutdown], at(1_000));
     assert_eq!(published(&told), None, "it still answers");
     engine.on([Event::Shutdown], at(1_200));
-    assert_eq!(
-        engine.next_deadline().map(|due| due.max(at(1_300))),
-        Some(at(1_300))
-    );
+    assert_eq!(engine.next_deadline().map(|due| due.max(at(1_300))), Some(at(1_300)));
     let silent = engine.on([], at(1_300));
-    assert_eq!(
-        silent[silent.len() - 2..],
-        [Effect::Publish(Desired::new()), Effect::Halt]
-    );
+    assert_eq!(silent[silent.len() - 2..], [Effect::Publish(Desired::new()), Effect::Halt]);
     assert_eq!(engine.on([], at(9_000)), []);
 }
 
@@ -438,8 +369,5 @@ fn events_and_effects_can_be_recorded_and_replayed() {
     let effects = engine().on(events, at(0));
     assert_eq!(engine().on(replayed, at(0)), effects);
     let recorded = serde_json::to_string(&effects).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Vec<Effect>>(&recorded).unwrap(),
-        effects
-    );
+    assert_eq!(serde_json::from_str::<Vec<Effect>>(&recorded).unwrap(), effects);
 }

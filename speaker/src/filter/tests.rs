@@ -16,10 +16,7 @@ struct Metadata {
     packet_type: u32,
 }
 
-const HERE: Metadata = Metadata {
-    index: LINK.0,
-    packet_type: 1,
-};
+const HERE: Metadata = Metadata { index: LINK.0, packet_type: 1 };
 
 /// How the kernel runs a program: whether it accepts, and after how many instructions.
 fn run(program: &Program, frame: &[u8], metadata: Metadata) -> (bool, usize) {
@@ -30,11 +27,7 @@ fn run(program: &Program, frame: &[u8], metadata: Metadata) -> (bool, usize) {
             _ => {}
         }
         let bytes = frame.get(at as usize..at as usize + len)?;
-        Some(
-            bytes
-                .iter()
-                .fold(0, |value, &byte| value << 8 | u32::from(byte)),
-        )
+        Some(bytes.iter().fold(0, |value, &byte| value << 8 | u32::from(byte)))
     };
     let (mut at, mut accumulator) = (0, 0);
     for steps in 1.. {
@@ -67,10 +60,7 @@ fn accepts(program: &Program, frame: &[u8]) -> bool {
 
 /// What the module's documentation promises, in plain words.
 fn wanted(ranges: &[AddressRange], frame: &[u8], metadata: Metadata) -> bool {
-    let Ok(ArpFrame {
-        destination, arp, ..
-    }) = ArpFrame::parse(frame)
-    else {
+    let Ok(ArpFrame { destination, arp, .. }) = ArpFrame::parse(frame) else {
         return false;
     };
     let inside = |address: Ipv4Addr| ranges.iter().any(|range| range.contains(address.into()));
@@ -92,9 +82,7 @@ fn range(text: &str) -> AddressRange {
 /// Single addresses, four apart.
 fn scattered(count: u32) -> Vec<AddressRange> {
     let address = |n: u32| Ipv4Addr::from_bits(0xc0a8_0000 + 4 * n).into();
-    (0..count)
-        .map(|n| AddressRange::new(address(n), address(n)).unwrap())
-        .collect()
+    (0..count).map(|n| AddressRange::new(address(n), address(n)).unwrap()).collect()
 }
 
 fn frame(operation: Operation, destination: MacAddr, sender: [u8; 4], target: [u8; 4]) -> [u8; 60] {
@@ -105,12 +93,7 @@ fn frame(operation: Operation, destination: MacAddr, sender: [u8; 4], target: [u
         target_mac: MacAddr::ZERO,
         target_ip: target.into(),
     };
-    ArpFrame {
-        destination,
-        source: OTHER,
-        arp,
-    }
-    .to_frame()
+    ArpFrame { destination, source: OTHER, arp }.to_frame()
 }
 
 const CLIENT: [u8; 4] = [10, 0, 0, 1];
@@ -121,36 +104,12 @@ fn what_concerns_a_pool_wakes_us_and_nothing_else_does() {
     let program = compile(&[range("192.0.2.0/28"), range("2001:db8::/64")]);
     let all = MacAddr::BROADCAST;
     for (name, frame, wakes) in [
-        (
-            "asks for it",
-            frame(Operation::Request, all, CLIENT, POOL),
-            true,
-        ),
-        (
-            "asks for another",
-            frame(Operation::Request, all, CLIENT, [192, 0, 2, 16]),
-            false,
-        ),
-        (
-            "sent from it",
-            frame(Operation::Request, all, POOL, CLIENT),
-            true,
-        ),
-        (
-            "announces it",
-            frame(Operation::Reply, all, POOL, POOL),
-            true,
-        ),
-        (
-            "answers others",
-            frame(Operation::Reply, all, CLIENT, POOL),
-            false,
-        ),
-        (
-            "answers us",
-            frame(Operation::Reply, MAC, CLIENT, CLIENT),
-            true,
-        ),
+        ("asks for it", frame(Operation::Request, all, CLIENT, POOL), true),
+        ("asks for another", frame(Operation::Request, all, CLIENT, [192, 0, 2, 16]), false),
+        ("sent from it", frame(Operation::Request, all, POOL, CLIENT), true),
+        ("announces it", frame(Operation::Reply, all, POOL, POOL), true),
+        ("answers others", frame(Operation::Reply, all, CLIENT, POOL), false),
+        ("answers us", frame(Operation::Reply, MAC, CLIENT, CLIENT), true),
     ] {
         assert_eq!(accepts(&program, &frame), wakes, "{name}");
     }
@@ -161,46 +120,10 @@ fn frames_of_other_links_vlans_and_hosts_do_not_wake_us() {
     let program = compile(&[range("192.0.2.0/28")]);
     let frame = frame(Operation::Request, MacAddr::BROADCAST, CLIENT, POOL);
     assert!(run(&program, &frame, HERE).0);
-    assert!(
-        run(
-            &program,
-            &frame,
-            Metadata {
-                packet_type: 0,
-                ..HERE
-            }
-        )
-        .0,
-        "unicast to us"
-    );
-    assert!(
-        !run(
-            &program,
-            &frame,
-            Metadata {
-                packet_type: 2,
-                ..HERE
-            }
-        )
-        .0,
-        "multicast"
-    );
-    assert!(
-        !run(
-            &program,
-            &frame,
-            Metadata {
-                packet_type: 3,
-                ..HERE
-            }
-        )
-        .0,
-        "other host or VLAN"
-    );
-    assert!(
-        !run(&program, &frame, Metadata { index: 8, ..HERE }).0,
-        "upper device"
-    );
+    assert!(run(&program, &frame, Metadata { packet_type: 0, ..HERE }).0, "unicast to us");
+    assert!(!run(&program, &frame, Metadata { packet_type: 2, ..HERE }).0, "multicast");
+    assert!(!run(&program, &frame, Metadata { packet_type: 3, ..HERE }).0, "other host or VLAN");
+    assert!(!run(&program, &frame, Metadata { index: 8, ..HERE }).0, "upper device");
 }
 
 #[test]
@@ -208,10 +131,7 @@ fn without_an_ipv4_range_nothing_wakes_us() {
     for ranges in [vec![], vec![range("2001:db8::/64")]] {
         let program = compile(&ranges);
         assert_eq!(program.0, [DROP]);
-        assert!(!accepts(
-            &program,
-            &frame(Operation::Reply, MAC, CLIENT, CLIENT)
-        ));
+        assert!(!accepts(&program, &frame(Operation::Reply, MAC, CLIENT, CLIENT)));
     }
 }
 
@@ -232,10 +152,7 @@ fn neighbouring_and_overlapping_ranges_become_one() {
         range("192.0.2.10-192.0.2.12"),
         range("192.0.2.22/32"),
     ]);
-    assert_eq!(
-        merged,
-        [(0xc000_0200, 0xc000_0214), (0xc000_0216, 0xc000_0216)]
-    );
+    assert_eq!(merged, [(0xc000_0200, 0xc000_0214), (0xc000_0216, 0xc000_0216)]);
 }
 
 #[test]
@@ -243,14 +160,8 @@ fn too_many_ranges_are_joined_where_the_gap_is_narrowest() {
     let ranges = vec![(10, 20), (30, 40), (45, 50), (100, 110), (115, 120)];
     assert_eq!(narrowed(ranges.clone(), 5), ranges);
     // The two gaps of five are the narrowest; the lower goes first.
-    assert_eq!(
-        narrowed(ranges.clone(), 4),
-        [(10, 20), (30, 50), (100, 110), (115, 120)]
-    );
-    assert_eq!(
-        narrowed(ranges.clone(), 3),
-        [(10, 20), (30, 50), (100, 120)]
-    );
+    assert_eq!(narrowed(ranges.clone(), 4), [(10, 20), (30, 50), (100, 110), (115, 120)]);
+    assert_eq!(narrowed(ranges.clone(), 3), [(10, 20), (30, 50), (100, 120)]);
     assert_eq!(narrowed(ranges, 1), [(10, 120)]);
 }
 
@@ -260,15 +171,8 @@ fn ten_thousand_ranges_cost_no_more_than_the_most_that_fit() {
     let program = compile(&ranges);
     assert!(program.0.len() <= 600, "{} instructions", program.0.len());
     for range in &ranges {
-        let IpAddr::V4(address) = range.first() else {
-            unreachable!()
-        };
-        let frame = frame(
-            Operation::Request,
-            MacAddr::BROADCAST,
-            CLIENT,
-            address.octets(),
-        );
+        let IpAddr::V4(address) = range.first() else { unreachable!() };
+        let frame = frame(Operation::Request, MacAddr::BROADCAST, CLIENT, address.octets());
         let (accepted, steps) = run(&program, &frame, HERE);
         assert!(accepted, "{address}");
         assert!(steps <= 40, "{steps} instructions for {address}");

@@ -12,14 +12,9 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that starts now.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default value should not read a clock"
-    )]
+    #[expect(clippy::new_without_default, reason = "a default value should not read a clock")]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     /// The time since the start.
@@ -40,7 +35,5 @@ impl Clock {
 )]
 pub fn wall_clock_millis() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |elapsed| {
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-    })
+    since.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

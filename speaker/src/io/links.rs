@@ -28,11 +28,8 @@ use tokio::time::MissedTickBehavior;
 use crate::link::LinkFacts;
 
 /// What changes the list: links come, go and change; addresses likewise.
-const GROUPS: [MulticastGroup; 3] = [
-    MulticastGroup::Link,
-    MulticastGroup::Ipv4Ifaddr,
-    MulticastGroup::Ipv6Ifaddr,
-];
+const GROUPS: [MulticastGroup; 3] =
+    [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 
 /// The shortest time between two dumps. The first sign is followed at once; those that come within
 /// this time are answered by one dump together (setting up one link makes a handful).
@@ -82,10 +79,7 @@ pub async fn watch(links: mpsc::Sender<Vec<LinkFacts>>) -> Result<Infallible, Li
             .map_err(|_| LinksError::Timeout)?
             .map_err(LinksError::Dump)?;
         if reported.as_ref() != Some(&found) {
-            links
-                .send(found.clone())
-                .await
-                .map_err(|_| LinksError::Unwanted)?;
+            links.send(found.clone()).await.map_err(|_| LinksError::Unwanted)?;
             reported = Some(found);
         }
         signs.next().await.ok_or(LinksError::Disconnected)?;
@@ -103,16 +97,12 @@ fn swallow<M>(signs: &mut UnboundedReceiver<M>) -> Result<(), LinksError> {
 async fn dump(handle: &Handle) -> Result<Vec<LinkFacts>, rtnetlink::Error> {
     let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
     let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
-    let mut found: BTreeMap<IfIndex, LinkFacts> = links
-        .iter()
-        .filter_map(facts)
-        .map(|link| (link.index, link))
-        .collect();
+    let mut found: BTreeMap<IfIndex, LinkFacts> =
+        links.iter().filter_map(facts).map(|link| (link.index, link)).collect();
     for message in &addresses {
-        if let (Some(link), Some(address)) = (
-            found.get_mut(&IfIndex(message.header.index)),
-            own_address(message),
-        ) {
+        if let (Some(link), Some(address)) =
+            (found.get_mut(&IfIndex(message.header.index)), own_address(message))
+        {
             link.addresses.push(address);
         }
     }
@@ -158,19 +148,13 @@ fn mac(bytes: &[u8]) -> Option<MacAddr> {
 
 /// On a point-to-point link ADDRESS is the peer's and LOCAL ours; elsewhere IPv6 has ADDRESS only.
 fn own_address(message: &AddressMessage) -> Option<IpNetwork> {
-    let local = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-    let address = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        });
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    });
     IpNetwork::new(local.or(address)?, message.header.prefix_len).ok()
 }

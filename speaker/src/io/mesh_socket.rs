@@ -22,9 +22,7 @@ impl MeshSocket {
     /// # Errors
     /// The system call's, most likely `EADDRINUSE`: another speaker runs here.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        UdpSocket::bind(address)
-            .await
-            .map(|socket| Self(Arc::new(socket)))
+        UdpSocket::bind(address).await.map(|socket| Self(Arc::new(socket)))
     }
 
     /// Sends `datagram`, now or not at all: what is lost, the protocol sends again.
@@ -41,11 +39,7 @@ impl MeshSocket {
             let Ok((length, _from)) = self.0.recv_from(&mut buffer).await else {
                 continue;
             };
-            if events
-                .send(Event::Datagram(buffer[..length].to_vec()))
-                .await
-                .is_err()
-            {
+            if events.send(Event::Datagram(buffer[..length].to_vec())).await.is_err() {
                 return;
             }
         }

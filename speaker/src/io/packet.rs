@@ -2,10 +2,7 @@
 //!
 //! It knows nothing of ARP beyond its EtherType, and decides nothing. This is the only `unsafe`
 //! code of the speaker.
-#![expect(
-    unsafe_code,
-    reason = "no crate wraps sockaddr_ll, PACKET_STATISTICS or AsyncFd safely"
-)]
+#![expect(unsafe_code, reason = "no crate wraps sockaddr_ll, PACKET_STATISTICS or AsyncFd safely")]
 
 use std::io;
 use std::mem;
@@ -51,11 +48,8 @@ pub(super) fn open(index: IfIndex, program: &Program) -> io::Result<AsyncFd<Sock
 
 /// Puts `program` in the place of the filter before it, with no moment in between without one.
 pub(super) fn attach(socket: &Socket, program: &Program) -> io::Result<()> {
-    let instructions: Vec<SockFilter> = program
-        .0
-        .iter()
-        .map(|i| SockFilter::new(i.code, i.jt, i.jf, i.k))
-        .collect();
+    let instructions: Vec<SockFilter> =
+        program.0.iter().map(|i| SockFilter::new(i.code, i.jt, i.jf, i.k)).collect();
     socket.attach_filter(&instructions)
 }
 
@@ -76,11 +70,7 @@ pub(super) fn take_drops(socket: &Socket) -> io::Result<u32> {
             &raw mut len,
         )
     };
-    if status == 0 {
-        Ok(statistics.tp_drops)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if status == 0 { Ok(statistics.tp_drops) } else { Err(io::Error::last_os_error()) }
 }
 
 fn address(index: IfIndex) -> io::Result<SockAddr> {

@@ -230,10 +230,7 @@ impl Port {
 
     fn handle(&self, frame: &[u8], table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) {
         PortCounters::add(&self.counters.received);
-        let rx = Rx {
-            index: self.index,
-            mac: self.mac(),
-        };
+        let rx = Rx { index: self.index, mac: self.mac() };
         let table = table.load();
         let outcome = respond(frame, &rx, &table);
         self.act(&outcome.verdict);
@@ -264,9 +261,7 @@ impl Port {
 }
 
 fn to_bits(mac: MacAddr) -> u64 {
-    mac.0
-        .iter()
-        .fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+    mac.0.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
 }
 
 fn from_bits(bits: u64) -> MacAddr {

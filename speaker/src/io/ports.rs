@@ -37,13 +37,7 @@ pub struct Ports {
 impl Ports {
     /// No ports yet; those to come answer what `table` says and tell `heard` what they overhear.
     pub fn new(table: Arc<ArcSwap<Table>>, heard: mpsc::Sender<Heard>) -> Self {
-        Self {
-            table,
-            heard,
-            ranges: Vec::new(),
-            specs: Vec::new(),
-            open: BTreeMap::new(),
-        }
+        Self { table, heard, ranges: Vec::new(), specs: Vec::new(), open: BTreeMap::new() }
     }
 
     /// Opens, updates and closes until the open ports are those of `specs`.
@@ -53,11 +47,7 @@ impl Ports {
             let keep = wanted(index);
             if !keep {
                 let interface = named.name.as_str();
-                tracing::info!(
-                    event = "deleteARPResponder",
-                    interface,
-                    "closed the ARP responder"
-                );
+                tracing::info!(event = "deleteARPResponder", interface, "closed the ARP responder");
             }
             keep
         });
@@ -73,9 +63,7 @@ impl Ports {
 
     /// Sends `frame` on `link`; whether the kernel took it.
     pub fn send(&self, link: IfIndex, frame: &[u8]) -> bool {
-        self.open
-            .get(&link)
-            .is_some_and(|(named, _)| named.port.send(frame).is_ok())
+        self.open.get(&link).is_some_and(|(named, _)| named.port.send(frame).is_ok())
     }
 
     /// The open ports, for the metrics.
@@ -101,10 +89,7 @@ impl Ports {
                         interface = name,
                         "opened an ARP responder"
                     );
-                    let named = Named {
-                        name: name.clone(),
-                        port: Arc::new(port),
-                    };
+                    let named = Named { name: name.clone(), port: Arc::new(port) };
                     self.open.insert(*index, (named.clone(), self.spawn(named)));
                 }
                 // The link may have gone since; netlink will tell.

@@ -23,12 +23,7 @@ pub struct Member {
 impl Member {
     /// A stand-in for whoever is at `addr`, good for asking it to let us in.
     pub fn unknown_at(addr: SocketAddr) -> Self {
-        Self {
-            node: String::new().into(),
-            addr,
-            started: 0,
-            renewals: 0,
-        }
+        Self { node: String::new().into(), addr, started: 0, renewals: 0 }
     }
 }
 
@@ -37,10 +32,7 @@ impl foca::Identity for Member {
 
     /// A member that was given up while it lived comes back as its own successor.
     fn renew(&self) -> Option<Self> {
-        Some(Self {
-            renewals: self.renewals.wrapping_add(1),
-            ..self.clone()
-        })
+        Some(Self { renewals: self.renewals.wrapping_add(1), ..self.clone() })
     }
 
     fn addr(&self) -> SocketAddr {

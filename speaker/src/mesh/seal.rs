@@ -66,11 +66,7 @@ pub struct Sealer {
 impl Sealer {
     /// A sealer for one life of one process; `instance` must never be used by another.
     pub fn new(key: &SecretKey, instance: Instance) -> Self {
-        Self {
-            cipher: XChaCha20Poly1305::new(&key.0),
-            instance,
-            counter: 0,
-        }
+        Self { cipher: XChaCha20Poly1305::new(&key.0), instance, counter: 0 }
     }
 
     /// The frame that carries `body`.
@@ -81,10 +77,7 @@ impl Sealer {
         frame.extend(FEATURES.to_be_bytes());
         frame.extend(self.instance);
         frame.extend(self.counter.to_be_bytes());
-        let payload = Payload {
-            msg: body,
-            aad: &frame,
-        };
+        let payload = Payload { msg: body, aad: &frame };
         let sealed = self.cipher.encrypt(&nonce(&frame), payload);
         frame.extend(sealed.expect("fails only for bodies of 256 GiB and more"));
         frame
@@ -113,10 +106,7 @@ pub struct Opener {
 impl Opener {
     /// An opener of frames sealed with `key`.
     pub fn new(key: &SecretKey) -> Self {
-        Self {
-            cipher: XChaCha20Poly1305::new(&key.0),
-            senders: BTreeMap::new(),
-        }
+        Self { cipher: XChaCha20Poly1305::new(&key.0), senders: BTreeMap::new() }
     }
 
     /// The body of `frame`.
@@ -130,14 +120,8 @@ impl Opener {
         if header[0] != VERSION {
             return Err(Rejected::Version(header[0]));
         }
-        let payload = Payload {
-            msg: sealed,
-            aad: header,
-        };
-        let body = self
-            .cipher
-            .decrypt(&nonce(header), payload)
-            .map_err(|_| Rejected::Unsealed)?;
+        let payload = Payload { msg: sealed, aad: header };
+        let body = self.cipher.decrypt(&nonce(header), payload).map_err(|_| Rejected::Unsealed)?;
         let (instance, counter) = sender(header);
         if !self.senders.contains_key(&instance) && self.senders.len() >= REMEMBERED {
             self.senders.pop_first();
@@ -177,11 +161,7 @@ impl Window {
     fn admit(&mut self, counter: u64) -> bool {
         if counter > self.highest {
             let ahead = counter - self.highest;
-            self.seen = if ahead < 64 {
-                self.seen << ahead | 1
-            } else {
-                1
-            };
+            self.seen = if ahead < 64 { self.seen << ahead | 1 } else { 1 };
             self.highest = counter;
             return true;
         }
@@ -219,11 +199,7 @@ mod tests {
         for at in 0..frame.len() {
             let mut changed = frame.clone();
             changed[at] ^= 1;
-            let expected = if at == 0 {
-                Rejected::Version(0)
-            } else {
-                Rejected::Unsealed
-            };
+            let expected = if at == 0 { Rejected::Version(0) } else { Rejected::Unsealed };
             assert_eq!(opener.open(&changed), Err(expected), "byte {at}");
         }
         for length in 0..frame.len() {
@@ -235,10 +211,7 @@ mod tests {
     #[test]
     fn another_key_does_not_open() {
         let mut stranger = Opener::new(&SecretKey::derive(b"another"));
-        assert_eq!(
-            stranger.open(&pair().0.seal(b"hello")),
-            Err(Rejected::Unsealed)
-        );
+        assert_eq!(stranger.open(&pair().0.seal(b"hello")), Err(Rejected::Unsealed));
     }
 
     #[test]
@@ -249,11 +222,7 @@ mod tests {
             assert!(opener.open(&frames[at]).is_ok(), "{at}");
             assert_eq!(opener.open(&frames[at]), Err(Rejected::Replayed), "{at}");
         }
-        assert_eq!(
-            opener.open(&frames[1]),
-            Err(Rejected::Replayed),
-            "too old to tell"
-        );
+        assert_eq!(opener.open(&frames[1]), Err(Rejected::Replayed), "too old to tell");
     }
 
     #[test]

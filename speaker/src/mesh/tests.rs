@@ -18,20 +18,10 @@ fn node(n: u8) -> NodeName {
 }
 
 fn mesh(n: u8, life: u8, now: Moment) -> Mesh {
-    let member = Member {
-        node: node(n),
-        addr: addr(n),
-        started: life.into(),
-        renewals: 0,
-    };
+    let member = Member { node: node(n), addr: addr(n), started: life.into(), renewals: 0 };
     let key = SecretKey::derive(b"secret");
     Mesh::new(
-        Identity {
-            member,
-            instance: [n.wrapping_add(life * 32); 16],
-            key,
-            seed: n.into(),
-        },
+        Identity { member, instance: [n.wrapping_add(life * 32); 16], key, seed: n.into() },
         now,
     )
 }
@@ -44,22 +34,14 @@ impl Cluster {
             mesh.set_peers(peers.clone());
             (addr(n), mesh)
         });
-        Self {
-            meshes: meshes.collect(),
-            cut: BTreeSet::new(),
-            now: Moment::START,
-        }
+        Self { meshes: meshes.collect(), cut: BTreeSet::new(), now: Moment::START }
     }
 
     /// Delivers everything at once and without loss until `done`, at most for `limit`.
     fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> Duration {
         let start = self.now;
         while !done(self) {
-            assert!(
-                self.now.since(start) < limit,
-                "not reached in {limit:?}: {}",
-                self.show()
-            );
+            assert!(self.now.since(start) < limit, "not reached in {limit:?}: {}", self.show());
             self.now = self.now + Duration::from_millis(5);
             let now = self.now;
             let mut queue: Vec<_> = self
@@ -67,14 +49,8 @@ impl Cluster {
                 .iter_mut()
                 .flat_map(|(from, mesh)| {
                     let due = mesh.next_deadline().is_some_and(|due| due <= now);
-                    let sent = if due {
-                        mesh.tick(now).datagrams
-                    } else {
-                        Vec::new()
-                    };
-                    sent.into_iter()
-                        .map(|(to, frame)| (*from, to, frame))
-                        .collect::<Vec<_>>()
+                    let sent = if due { mesh.tick(now).datagrams } else { Vec::new() };
+                    sent.into_iter().map(|(to, frame)| (*from, to, frame)).collect::<Vec<_>>()
                 })
                 .collect();
             while let Some((from, to, frame)) = queue.pop() {
@@ -97,8 +73,10 @@ impl Cluster {
 
     /// Whom each member misses.
     fn show(&self) -> String {
-        let nodes: Vec<NodeName> = self.meshes.values().map(|mesh| mesh.foca.identity().node.clone()).collect();
-        let missed = |mesh: &Mesh| nodes.iter().filter(|name| !mesh.is_alive(name)).cloned().collect();
+        let nodes: Vec<NodeName> =
+            self.meshes.values().map(|mesh| mesh.foca.identity().node.clone()).collect();
+        let missed =
+            |mesh: &Mesh| nodes.iter().filter(|name| !mesh.is_alive(name)).cloned().collect();
         let missed: BTreeMap<_, Vec<NodeName>> =
             self.meshes.iter().map(|(at, mesh)| (at, missed(mesh))).collect();
         format!("{missed:?}")
@@ -112,21 +90,15 @@ fn members_find_one_another_and_are_settled_then() {
     let mut cluster = Cluster::of(5);
     assert!(!cluster.meshes[&addr(1)].is_settled(cluster.now));
     cluster.run_until(SOON, |cluster| (1..=5).all(|n| cluster.sees(n, 5)));
-    assert!(
-        cluster
-            .meshes
-            .values()
-            .all(|mesh| mesh.is_settled(cluster.now))
-    );
+    assert!(cluster.meshes.values().all(|mesh| mesh.is_settled(cluster.now)));
 }
 
 #[test]
 fn one_who_finds_nobody_goes_on_alone_after_a_while() {
     let mut cluster = Cluster::of(3);
     cluster.cut.insert(addr(1));
-    let waited = cluster.run_until(SOON, |cluster| {
-        cluster.meshes[&addr(1)].is_settled(cluster.now)
-    });
+    let waited =
+        cluster.run_until(SOON, |cluster| cluster.meshes[&addr(1)].is_settled(cluster.now));
     assert_eq!(waited, SETTLING);
 }
 
@@ -135,17 +107,12 @@ fn a_death_is_known_everywhere_within_two_seconds() {
     for count in [3, 10, 30] {
         let mut cluster = Cluster::of(count);
         let members = usize::from(count);
-        cluster.run_until(SOON, |cluster| {
-            (1..=count).all(|n| cluster.sees(n, members))
-        });
+        cluster.run_until(SOON, |cluster| (1..=count).all(|n| cluster.sees(n, members)));
         cluster.cut.insert(addr(1));
         let took = cluster.run_until(Duration::from_secs(2), |cluster| {
             (2..=count).all(|n| !cluster.meshes[&addr(n)].is_alive(&node(1)))
         });
-        assert!(
-            took > Duration::from_millis(500),
-            "{count}: too hasty, after {took:?}"
-        );
+        assert!(took > Duration::from_millis(500), "{count}: too hasty, after {took:?}");
     }
 }
 
@@ -154,13 +121,10 @@ fn one_given_up_in_error_comes_back_within_a_second() {
     let mut cluster = Cluster::of(3);
     cluster.run_until(SOON, |cluster| (1..=3).all(|n| cluster.sees(n, 3)));
     cluster.cut.insert(addr(1));
-    cluster.run_until(SOON, |cluster| {
-        cluster.sees(2, 2) && cluster.sees(3, 2) && cluster.sees(1, 1)
-    });
+    cluster
+        .run_until(SOON, |cluster| cluster.sees(2, 2) && cluster.sees(3, 2) && cluster.sees(1, 1));
     cluster.cut.clear();
-    cluster.run_until(Duration::from_secs(1), |cluster| {
-        (1..=3).all(|n| cluster.sees(n, 3))
-    });
+    cluster.run_until(Duration::from_secs(1), |cluster| (1..=3).all(|n| cluster.sees(n, 3)));
 }
 
 #[test]
@@ -168,12 +132,7 @@ fn one_who_leaves_is_gone_at_once() {
     let mut cluster = Cluster::of(3);
     cluster.run_until(SOON, |cluster| (1..=3).all(|n| cluster.sees(n, 3)));
     let now = cluster.now;
-    let farewell = cluster
-        .meshes
-        .get_mut(&addr(1))
-        .unwrap()
-        .leave(now)
-        .datagrams;
+    let farewell = cluster.meshes.get_mut(&addr(1)).unwrap().leave(now).datagrams;
     cluster.meshes.remove(&addr(1));
     for (to, frame) in farewell {
         cluster.meshes.get_mut(&to).unwrap().receive(&frame, now);
@@ -189,9 +148,7 @@ fn a_restarted_member_takes_its_own_place_again() {
     let mut again = mesh(1, 1, cluster.now);
     again.set_peers((1..=3).map(addr).collect());
     cluster.meshes.insert(addr(1), again);
-    cluster.run_until(Duration::from_secs(1), |cluster| {
-        (1..=3).all(|n| cluster.sees(n, 3))
-    });
+    cluster.run_until(Duration::from_secs(1), |cluster| (1..=3).all(|n| cluster.sees(n, 3)));
 }
 
 #[test]
@@ -205,13 +162,7 @@ fn strangers_and_recordings_are_counted_and_change_nothing() {
     for stray in [&b""[..], &[9; 60], &[seal::VERSION; 60], &unknown_kind] {
         assert!(b.receive(stray, Moment::START).datagrams.is_empty());
     }
-    let expected = Counts {
-        received: 1,
-        malformed: 1,
-        version: 1,
-        unsealed: 1,
-        replayed: 1,
-        refused: 1,
-    };
+    let expected =
+        Counts { received: 1, malformed: 1, version: 1, unsealed: 1, replayed: 1, refused: 1 };
     assert_eq!(b.counts(), expected);
 }

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crds::model::advertisement::Advertisement;
@@ -28,7 +28,7 @@ struct Node {
 #[derive(Debug)]
 pub struct Electorate {
     nodes: Vec<Node>,
-    slates: RefCell<BTreeMap<Vec<String>, Rc<Slate>>>,
+    slates: RefCell<Vec<(Vec<String>, Rc<Slate>)>>,
 }
 
 /// By node of the electorate, in its order: the weight that a combination of advertisements gives
@@ -53,10 +53,7 @@ impl Electorate {
         };
         let mut nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self {
-            nodes,
-            slates: RefCell::default(),
-        }
+        Self { nodes, slates: RefCell::default() }
     }
 
     /// The owner of the group with hash `group` whose Services cast `ballots`.
@@ -69,10 +66,8 @@ impl Electorate {
     /// # Errors
     /// [`Why::NoCandidate`] when no node can serve any of them.
     pub fn elect(&self, group: u64, ballots: &[&Ballot<'_>]) -> Result<&NodeName, Why> {
-        let slates: Vec<Rc<Slate>> = ballots
-            .iter()
-            .map(|ballot| self.slate(&ballot.advertisements))
-            .collect();
+        let slates: Vec<Rc<Slate>> =
+            ballots.iter().map(|ballot| self.slate(&ballot.advertisements)).collect();
         let standing = |(index, node): (usize, &Node)| {
             let (mut served, mut weight) = (0_u32, 0_u32);
             for (ballot, slate) in ballots.iter().zip(&slates) {
@@ -84,38 +79,31 @@ impl Electorate {
             }
             (served, weight, mix(group ^ node.hash))
         };
-        let ranked = self
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|entry| (standing(entry), entry.1));
+        let ranked = self.nodes.iter().enumerate().map(|entry| (standing(entry), entry.1));
         let ranked = ranked.filter(|((served, ..), _)| *served > 0);
         let first = ranked.max_by_key(|(standing, node)| (*standing, Reverse(&node.name)));
         first.map(|(_, node)| &node.name).ok_or(Why::NoCandidate)
     }
 
     fn slate(&self, advertisements: &[&Advertisement]) -> Rc<Slate> {
-        let names = advertisements
-            .iter()
-            .map(|advertisement| advertisement.name.clone())
-            .collect();
         let mut slates = self.slates.borrow_mut();
-        let slate = slates.entry(names).or_insert_with(|| {
-            let weight = |node: &Node| {
-                let mut selecting = advertisements
-                    .iter()
-                    .filter(|a| a.selects_node(&node.labels))
-                    .peekable();
-                selecting.peek()?;
-                Some(
-                    selecting
-                        .map(|advertisement| advertisement.preference_for(&node.labels))
-                        .sum(),
-                )
-            };
-            Rc::new(self.nodes.iter().map(weight).collect())
-        });
-        Rc::clone(slate)
+        // Few combinations occur, most often one: comparing names is cheaper than making a key.
+        let same = |(names, _): &&(Vec<String>, _)| {
+            names.iter().eq(advertisements.iter().map(|advertisement| &advertisement.name))
+        };
+        if let Some((_, slate)) = slates.iter().find(same) {
+            return Rc::clone(slate);
+        }
+        let weight = |node: &Node| {
+            let mut selecting =
+                advertisements.iter().filter(|a| a.selects_node(&node.labels)).peekable();
+            selecting.peek()?;
+            Some(selecting.map(|advertisement| advertisement.preference_for(&node.labels)).sum())
+        };
+        let slate: Rc<Slate> = Rc::new(self.nodes.iter().map(weight).collect());
+        let names = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
+        slates.push((names, Rc::clone(&slate)));
+        slate
     }
 }
 

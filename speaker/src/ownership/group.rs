@@ -13,16 +13,9 @@ pub struct Group {
     pub addresses: BTreeSet<IpAddr>,
     /// Its Services.
     pub services: BTreeSet<ServiceKey>,
-}
-
-impl Group {
     /// A number that stands for the group in elections: a stable hash of its lowest address. Zero
     /// for a group without addresses, which has no elections.
-    pub fn hash(&self) -> u64 {
-        self.addresses
-            .first()
-            .map_or(0, |address| stable_hash(address.to_string().as_bytes()))
-    }
+    pub hash: u64,
 }
 
 /// A hash that is the same in every process and in every release.
@@ -35,8 +28,22 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 /// others.
 #[derive(Debug, Default)]
 pub struct Sharing {
-    by_address: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    by_address: BTreeMap<IpAddr, Holders>,
     by_service: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
+}
+
+/// The Services that have an address, and the address's hash, which would cost most of an election
+/// if it were worked out each time.
+#[derive(Debug)]
+struct Holders {
+    services: BTreeSet<ServiceKey>,
+    hash: u64,
+}
+
+impl Holders {
+    fn of(address: IpAddr) -> Self {
+        Self { services: BTreeSet::new(), hash: stable_hash(address.to_string().as_bytes()) }
+    }
 }
 
 impl Sharing {
@@ -45,17 +52,15 @@ impl Sharing {
         let before = self.by_service.remove(service).unwrap_or_default();
         for gone in before.difference(&addresses) {
             if let Some(holders) = self.by_address.get_mut(gone) {
-                holders.remove(service);
-                if holders.is_empty() {
+                holders.services.remove(service);
+                if holders.services.is_empty() {
                     self.by_address.remove(gone);
                 }
             }
         }
         for new in addresses.difference(&before) {
-            self.by_address
-                .entry(*new)
-                .or_default()
-                .insert(service.clone());
+            let holders = self.by_address.entry(*new).or_insert_with(|| Holders::of(*new));
+            holders.services.insert(service.clone());
         }
         if !addresses.is_empty() {
             self.by_service.insert(service.clone(), addresses);
@@ -72,10 +77,13 @@ impl Sharing {
             }
             for address in self.by_service.get(service).into_iter().flatten() {
                 if group.addresses.insert(*address) {
-                    reached.extend(self.by_address.get(address).into_iter().flatten());
+                    let holders = self.by_address.get(address);
+                    reached.extend(holders.iter().flat_map(|holders| &holders.services));
                 }
             }
         }
+        let lowest = group.addresses.first().and_then(|address| self.by_address.get(address));
+        group.hash = lowest.map_or(0, |holders| holders.hash);
         group
     }
 }
@@ -93,11 +101,7 @@ mod tests {
     }
 
     fn names(group: &Group) -> Vec<&str> {
-        group
-            .services
-            .iter()
-            .map(|service| service.name.as_str())
-            .collect()
+        group.services.iter().map(|service| service.name.as_str()).collect()
     }
 
     #[test]
@@ -123,10 +127,7 @@ mod tests {
         let mut sharing = Sharing::default();
         sharing.set(&key("a"), addresses(&["192.0.2.1"]));
         sharing.set(&key("b"), addresses(&["192.0.2.2", "192.0.2.1"]));
-        assert_eq!(
-            sharing.group_of(&key("a")).hash(),
-            sharing.group_of(&key("b")).hash()
-        );
+        assert_eq!(sharing.group_of(&key("a")).hash, sharing.group_of(&key("b")).hash);
         // Fixed for ever: members of different releases must elect alike.
         assert_eq!(stable_hash(b"192.0.2.1"), 0x37fc_ff24_bf62_035b);
     }

@@ -56,21 +56,15 @@ pub(super) fn plan(
     };
     let kept = own.next();
     let mut steps = match kept {
-        None => vec![
-            Step::Tell { uid: uid.clone() },
-            Step::Create {
-                interfaces: interfaces.clone(),
-            },
-        ],
+        None => {
+            vec![Step::Tell { uid: uid.clone() }, Step::Create { interfaces: interfaces.clone() }]
+        }
         Some((_, seen)) if seen.interfaces.as_ref() == Some(interfaces) => Vec::new(),
-        Some((name, _)) => vec![Step::Update {
-            name: name.clone(),
-            interfaces: interfaces.clone(),
-        }],
+        Some((name, _)) => {
+            vec![Step::Update { name: name.clone(), interfaces: interfaces.clone() }]
+        }
     };
-    let others = there
-        .iter()
-        .filter(|(name, _)| kept.is_none_or(|(kept, _)| kept != *name));
+    let others = there.iter().filter(|(name, _)| kept.is_none_or(|(kept, _)| kept != *name));
     steps.extend(others.map(delete));
     steps
 }
@@ -81,10 +75,7 @@ mod tests {
 
     fn there(objects: &[(&str, &str, Option<&[&str]>)]) -> BTreeMap<String, Seen> {
         let seen = |(name, node, interfaces): &(&str, &str, Option<&[&str]>)| {
-            let seen = Seen {
-                node: (*node).to_owned(),
-                interfaces: interfaces.map(set),
-            };
+            let seen = Seen { node: (*node).to_owned(), interfaces: interfaces.map(set) };
             ((*name).to_owned(), seen)
         };
         objects.iter().map(seen).collect()
@@ -95,9 +86,7 @@ mod tests {
     }
 
     fn delete(name: &str) -> Step {
-        Step::Delete {
-            name: name.to_owned(),
-        }
+        Step::Delete { name: name.to_owned() }
     }
 
     fn announced(interfaces: &[&str]) -> Option<(String, BTreeSet<String>)> {
@@ -106,18 +95,10 @@ mod tests {
 
     #[test]
     fn a_new_announcer_says_so_and_clears_away_what_the_old_one_left() {
-        let steps = plan(
-            announced(&[]).as_ref(),
-            &there(&[("l2-a", "n2", Some(&[]))]),
-            "n1",
-        );
+        let steps = plan(announced(&[]).as_ref(), &there(&[("l2-a", "n2", Some(&[]))]), "n1");
         let expected = [
-            Step::Tell {
-                uid: "u".to_owned(),
-            },
-            Step::Create {
-                interfaces: set(&[]),
-            },
+            Step::Tell { uid: "u".to_owned() },
+            Step::Create { interfaces: set(&[]) },
             delete("l2-a"),
         ];
         assert_eq!(steps, expected);
@@ -133,24 +114,15 @@ mod tests {
     fn an_object_without_status_or_with_another_is_mended() {
         for interfaces in [None, Some(&["eth1"][..])] {
             let objects = there(&[("l2-a", "n1", interfaces)]);
-            let update = Step::Update {
-                name: "l2-a".to_owned(),
-                interfaces: set(&["eth0"]),
-            };
-            assert_eq!(
-                plan(announced(&["eth0"]).as_ref(), &objects, "n1"),
-                [update]
-            );
+            let update = Step::Update { name: "l2-a".to_owned(), interfaces: set(&["eth0"]) };
+            assert_eq!(plan(announced(&["eth0"]).as_ref(), &objects, "n1"), [update]);
         }
     }
 
     #[test]
     fn one_who_does_not_announce_deletes_its_own_and_no_others() {
-        let objects = there(&[
-            ("l2-a", "n1", Some(&[])),
-            ("l2-b", "n2", Some(&[])),
-            ("l2-c", "n1", None),
-        ]);
+        let objects =
+            there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n2", Some(&[])), ("l2-c", "n1", None)]);
         assert_eq!(plan(None, &objects, "n1"), [delete("l2-a"), delete("l2-c")]);
         assert_eq!(plan(None, &objects, "n3"), []);
     }
@@ -158,9 +130,6 @@ mod tests {
     #[test]
     fn duplicates_are_deleted() {
         let objects = there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n1", Some(&[]))]);
-        assert_eq!(
-            plan(announced(&[]).as_ref(), &objects, "n1"),
-            [delete("l2-b")]
-        );
+        assert_eq!(plan(announced(&[]).as_ref(), &objects, "n1"), [delete("l2-b")]);
     }
 }

@@ -31,7 +31,11 @@ pub(super) type Done = (ServiceKey, Result<Vec<(String, Option<Seen>)>, kube::Er
 
 impl State {
     /// `service`, whose UID is `uid`, is announced here for the interfaces named; `None`: it is not.
-    pub(super) fn announce(&mut self, service: ServiceKey, announced: Option<(String, BTreeSet<String>)>) {
+    pub(super) fn announce(
+        &mut self,
+        service: ServiceKey,
+        announced: Option<(String, BTreeSet<String>)>,
+    ) {
         match announced {
             Some(announced) => self.announced.insert(service.clone(), announced),
             None => self.announced.remove(&service),
@@ -44,11 +48,8 @@ impl State {
         let objects = self.objects.as_ref()?;
         let nothing = BTreeMap::new();
         loop {
-            let service = self
-                .dirty
-                .iter()
-                .find(|service| !self.busy.contains(*service))
-                .cloned()?;
+            let service =
+                self.dirty.iter().find(|service| !self.busy.contains(*service)).cloned()?;
             self.dirty.remove(&service);
             let there = objects.get(&service).unwrap_or(&nothing);
             let steps = plan(self.announced.get(&service), there, node);
@@ -80,10 +81,7 @@ impl State {
 
     pub(super) fn observe(&mut self, change: Change<ServiceL2Status>) {
         match change {
-            Change::Reset {
-                objects,
-                unreadable: _,
-            } => {
+            Change::Reset { objects, unreadable: _ } => {
                 self.objects = Some(BTreeMap::new());
                 for object in &objects {
                     self.see(object);
@@ -120,11 +118,7 @@ impl State {
             interfaces: object.status.as_ref().map(interfaces),
         };
         let name = object.metadata.name.clone().unwrap_or_default();
-        let objects = self
-            .objects
-            .get_or_insert_default()
-            .entry(service.clone())
-            .or_default();
+        let objects = self.objects.get_or_insert_default().entry(service.clone()).or_default();
         objects.insert(name, seen);
         self.dirty.insert(service);
     }
@@ -141,16 +135,9 @@ fn pause(failures: u32) -> Duration {
 fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
     let labels = metadata.labels.as_ref()?;
     let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
-    Some(ServiceKey::new(
-        namespace,
-        labels.get(l2_status::SERVICE_NAME)?,
-    ))
+    Some(ServiceKey::new(namespace, labels.get(l2_status::SERVICE_NAME)?))
 }
 
 fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
-    status
-        .interfaces
-        .iter()
-        .filter_map(|interface| interface.name.clone())
-        .collect()
+    status.interfaces.iter().filter_map(|interface| interface.name.clone()).collect()
 }

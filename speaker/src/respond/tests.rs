@@ -13,10 +13,7 @@ const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 /// Answered for its owner.
 const DEPUTISED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 12);
 const UNKNOWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
-const RX: Rx = Rx {
-    index: IfIndex(2),
-    mac: NODE,
-};
+const RX: Rx = Rx { index: IfIndex(2), mac: NODE };
 
 fn table() -> Table {
     let entry = |links, answer| Entry { links, answer };
@@ -24,14 +21,8 @@ fn table() -> Table {
         &Table::default(),
         [
             (OURS, entry(Links::All, Answer::Own)),
-            (
-                ELSEWHERE,
-                entry(Links::Only([IfIndex(9)].into()), Answer::Own),
-            ),
-            (
-                DEPUTISED,
-                entry(Links::Only([IfIndex(2)].into()), Answer::Deputy(OWNER)),
-            ),
+            (ELSEWHERE, entry(Links::Only([IfIndex(9)].into()), Answer::Own)),
+            (DEPUTISED, entry(Links::Only([IfIndex(2)].into()), Answer::Deputy(OWNER))),
         ],
     )
 }
@@ -86,10 +77,7 @@ fn announced_address_is_answered_with_the_links_mac() {
 
 #[test]
 fn unicast_request_is_answered_like_a_broadcast() {
-    let frame = ArpFrame {
-        destination: NODE,
-        ..request(OURS)
-    };
+    let frame = ArpFrame { destination: NODE, ..request(OURS) };
     assert_eq!(outcome(&frame).0, Ok(reply_from(NODE, OURS)));
 }
 
@@ -102,10 +90,7 @@ fn probe_is_answered_to_the_unspecified_address() {
 
 #[test]
 fn reply_goes_to_the_arp_sender_and_not_to_the_ethernet_source() {
-    let frame = ArpFrame {
-        source: STRANGER,
-        ..request(OURS)
-    };
+    let frame = ArpFrame { source: STRANGER, ..request(OURS) };
     assert_eq!(outcome(&frame).0, Ok(reply_from(NODE, OURS)));
 }
 
@@ -135,32 +120,14 @@ fn each_reason_for_silence_has_its_own_name() {
         (bad_sender, DropReason::BadSender),
         (multicast_sender, DropReason::BadSender),
         (no_sender, DropReason::BadSender),
+        (ArpFrame { destination: STRANGER, ..request(OURS) }, DropReason::NotForUs),
         (
-            ArpFrame {
-                destination: STRANGER,
-                ..request(OURS)
-            },
+            ArpFrame { destination: MacAddr([1, 0, 0x5e, 0, 0, 1]), ..request(OURS) },
             DropReason::NotForUs,
         ),
-        (
-            ArpFrame {
-                destination: MacAddr([1, 0, 0x5e, 0, 0, 1]),
-                ..request(OURS)
-            },
-            DropReason::NotForUs,
-        ),
-        (
-            ArpFrame {
-                source: NODE,
-                ..request(OURS)
-            },
-            DropReason::OwnFrame,
-        ),
+        (ArpFrame { source: NODE, ..request(OURS) }, DropReason::OwnFrame),
         (forged_own, DropReason::OwnFrame),
-        (
-            ArpFrame::gratuitous_request(STRANGER, OURS),
-            DropReason::Announcement,
-        ),
+        (ArpFrame::gratuitous_request(STRANGER, OURS), DropReason::Announcement),
     ] {
         assert_eq!(outcome(&frame).0, Err(reason), "{frame:?}");
     }
@@ -184,15 +151,8 @@ fn malformed_and_tagged_bytes_are_dropped_by_name() {
 fn another_hosts_use_of_our_address_is_a_conflict_in_whatever_frame() {
     let mut asks_for_another = request(UNKNOWN);
     asks_for_another.arp.sender_ip = OURS;
-    let mut answers_us = ArpFrame {
-        destination: NODE,
-        ..request(CLIENT_IP)
-    };
-    answers_us.arp = ArpRepr {
-        operation: Operation::Reply,
-        sender_ip: OURS,
-        ..answers_us.arp
-    };
+    let mut answers_us = ArpFrame { destination: NODE, ..request(CLIENT_IP) };
+    answers_us.arp = ArpRepr { operation: Operation::Reply, sender_ip: OURS, ..answers_us.arp };
     for frame in [
         ArpFrame::gratuitous_request(STRANGER, OURS),
         ArpFrame::gratuitous_reply(STRANGER, OURS),
@@ -231,24 +191,11 @@ fn owner_speaking_for_an_address_we_deputise_is_no_conflict() {
 
 #[test]
 fn what_others_say_of_other_addresses_is_told_by_kind() {
-    let mut answer = ArpFrame {
-        destination: NODE,
-        ..request(CLIENT_IP)
-    };
-    answer.arp = ArpRepr {
-        operation: Operation::Reply,
-        sender_ip: UNKNOWN,
-        ..answer.arp
-    };
+    let mut answer = ArpFrame { destination: NODE, ..request(CLIENT_IP) };
+    answer.arp = ArpRepr { operation: Operation::Reply, sender_ip: UNKNOWN, ..answer.arp };
     for (frame, kind) in [
-        (
-            ArpFrame::gratuitous_request(STRANGER, UNKNOWN),
-            Some(HeardKind::Claim),
-        ),
-        (
-            ArpFrame::gratuitous_reply(STRANGER, UNKNOWN),
-            Some(HeardKind::Claim),
-        ),
+        (ArpFrame::gratuitous_request(STRANGER, UNKNOWN), Some(HeardKind::Claim)),
+        (ArpFrame::gratuitous_reply(STRANGER, UNKNOWN), Some(HeardKind::Claim)),
         (ArpFrame::probe(STRANGER, UNKNOWN), Some(HeardKind::Probe)),
         (answer, Some(HeardKind::Answer)),
         (request(UNKNOWN), None),
@@ -260,10 +207,7 @@ fn what_others_say_of_other_addresses_is_told_by_kind() {
 #[test]
 fn heard_tells_a_deputys_ethernet_source_from_the_mac_it_speaks_for() {
     let table = table();
-    let frame = ArpFrame {
-        source: STRANGER,
-        ..ArpFrame::gratuitous_request(CLIENT, UNKNOWN)
-    };
+    let frame = ArpFrame { source: STRANGER, ..ArpFrame::gratuitous_request(CLIENT, UNKNOWN) };
     assert_eq!(
         respond(&frame.to_frame(), &RX, &table).heard,
         Some(Heard {
@@ -281,11 +225,7 @@ fn reasons_are_listed_in_order_and_named_apart() {
     for (at, reason) in DropReason::ALL.into_iter().enumerate() {
         assert_eq!(reason as usize, at);
         assert!(
-            DropReason::ALL
-                .iter()
-                .filter(|other| other.reason() == reason.reason())
-                .count()
-                == 1
+            DropReason::ALL.iter().filter(|other| other.reason() == reason.reason()).count() == 1
         );
     }
 }

@@ -13,14 +13,7 @@ use crate::respond::{Heard, HeardKind};
 /// Logs every conflict once for each address and MAC.
 pub(super) async fn log(mut heard: mpsc::Receiver<Heard>) -> Result<&'static str, Error> {
     let mut told: BTreeMap<Ipv4Addr, MacAddr> = BTreeMap::new();
-    while let Some(Heard {
-        address,
-        mac,
-        kind,
-        link,
-        source: _,
-    }) = heard.recv().await
-    {
+    while let Some(Heard { address, mac, kind, link, source: _ }) = heard.recv().await {
         if kind == HeardKind::Conflict && told.insert(address, mac) != Some(mac) {
             tracing::warn!(
                 event = "addressConflict", ip = %address, mac = %mac, interface = %link,

@@ -37,11 +37,7 @@ impl Shell {
                 let next = Table::following(&self.table.load(), desired);
                 self.table.store(Arc::new(next));
             }
-            Effect::Transmit {
-                link,
-                address,
-                frame,
-            } => {
+            Effect::Transmit { link, address, frame } => {
                 let sent = self.ports.send(link, &frame);
                 if let Some(announced) = self.table.load().get(address).filter(|_| sent) {
                     announced.counters.count_gratuitous();
@@ -62,22 +58,13 @@ impl Shell {
                 );
                 self.metrics.set_members(&members);
             }
-            Effect::Report {
-                service,
-                uid,
-                standing,
-            } => {
+            Effect::Report { service, uid, standing } => {
                 self.log(&service, standing.as_ref());
                 let addresses = standing.as_ref().and_then(Standing::announcement);
                 let addresses = addresses.map(|announcement| announcement.addresses.clone());
-                self.metrics
-                    .set_announced(service.clone(), addresses.unwrap_or_default());
+                self.metrics.set_announced(service.clone(), addresses.unwrap_or_default());
                 // Nobody takes reports any more only when the process is ending.
-                let _ending = self.reports.send(Report {
-                    service,
-                    uid,
-                    standing,
-                });
+                let _ending = self.reports.send(Report { service, uid, standing });
             }
             // The loop that calls this ends on it.
             Effect::Halt => {}

@@ -19,16 +19,10 @@ type Objects<K> = Option<BTreeMap<String, K>>;
 /// Watches the configuration in `namespace` and hands every new one to `events`.
 pub async fn watch(client: Client, namespace: String, gauges: ConfigGauges, events: Events) {
     let config = watcher::Config::default;
-    let pools = feed(
-        Api::namespaced(client.clone(), &namespace),
-        config(),
-        |_: &mut IPAddressPool| (),
-    );
-    let advertisements = feed(
-        Api::namespaced(client, &namespace),
-        config(),
-        |_: &mut L2Advertisement| (),
-    );
+    let pools =
+        feed(Api::namespaced(client.clone(), &namespace), config(), |_: &mut IPAddressPool| ());
+    let advertisements =
+        feed(Api::namespaced(client, &namespace), config(), |_: &mut L2Advertisement| ());
     let (mut pools, mut advertisements) = (std::pin::pin!(pools), std::pin::pin!(advertisements));
     let (mut known_pools, mut known_advertisements) = (None, None);
     let mut last = Compiled::default();
@@ -68,10 +62,7 @@ fn judge(
 fn take<K: Resource<DynamicType = ()>>(objects: &mut Objects<K>, change: Change<K>) {
     let entry = |object: K| (name(object.meta()), object);
     match change {
-        Change::Reset {
-            objects: listed,
-            unreadable,
-        } => {
+        Change::Reset { objects: listed, unreadable } => {
             let mut fresh: BTreeMap<String, K> = listed.into_iter().map(entry).collect();
             // One that cannot be read any more stays as it was.
             for object in &unreadable {
@@ -98,9 +89,6 @@ fn tell(problems: &[Problem], before: &[Problem]) {
         tracing::error!(error = %problem, reason, "failed to parse the configuration");
     }
     if problems.is_empty() && !before.is_empty() {
-        tracing::info!(
-            event = "config reloaded",
-            "the configuration is valid again"
-        );
+        tracing::info!(event = "config reloaded", "the configuration is valid again");
     }
 }

@@ -71,39 +71,22 @@ impl ArpFrame {
     /// [`Malformed`]: anything but ARP for IPv4 over untagged Ethernet, request or reply.
     pub fn parse(frame: &[u8]) -> Result<Self, Malformed> {
         let (header, payload) = EthernetHeader::parse(frame)?;
-        let EthernetHeader {
-            destination,
-            source,
-            ethertype,
-        } = header;
+        let EthernetHeader { destination, source, ethertype } = header;
         if ethertype != ETHERTYPE {
             return Err(Malformed::EtherType(ethertype));
         }
         let Some(packet) = ArpPacket::new(payload) else {
             return Err(Malformed::Truncated(frame.len()));
         };
-        Ok(Self {
-            destination,
-            source,
-            arp: ArpRepr::read(&packet)?,
-        })
+        Ok(Self { destination, source, arp: ArpRepr::read(&packet)? })
     }
 
     /// Writes all bytes of `frame`, padding included, whatever was in it before.
     pub fn emit(&self, frame: &mut [u8; FRAME_LEN]) {
         frame.fill(0);
-        let Self {
-            destination,
-            source,
-            arp,
-        } = *self;
+        let Self { destination, source, arp } = *self;
         if let Some((header, payload)) = frame.split_first_chunk_mut() {
-            EthernetHeader {
-                destination,
-                source,
-                ethertype: ETHERTYPE,
-            }
-            .emit(header);
+            EthernetHeader { destination, source, ethertype: ETHERTYPE }.emit(header);
             arp.write(payload);
         }
     }

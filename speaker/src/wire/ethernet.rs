@@ -49,14 +49,7 @@ impl EthernetHeader {
         }
         let destination = MacAddr(packet.get_destination().octets());
         let source = MacAddr(packet.get_source().octets());
-        Ok((
-            Self {
-                destination,
-                source,
-                ethertype,
-            },
-            payload,
-        ))
+        Ok((Self { destination, source, ethertype }, payload))
     }
 
     /// Writes all bytes of the header.
@@ -80,10 +73,7 @@ mod tests {
             frame[12..14].copy_from_slice(&tag.to_be_bytes());
             assert_eq!(EthernetHeader::parse(&frame), Err(Malformed::Tagged(tag)));
         }
-        assert_eq!(
-            EthernetHeader::parse(&frame[..13]),
-            Err(Malformed::Truncated(13))
-        );
+        assert_eq!(EthernetHeader::parse(&frame[..13]), Err(Malformed::Truncated(13)));
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crds::model::advertisement::Preference;
 use crds::model::selector::Selector;
 use proptest::prelude::*;
@@ -23,67 +25,36 @@ fn selecting(key: &str) -> Selector {
 
 fn nodes(names: &[&str]) -> Electorate {
     // Each node carries its own name as a label, so that a selector can pick it.
-    Electorate::new(names.iter().map(|&name| {
-        (
-            name.into(),
-            Labels::from([(name.to_owned(), String::new())]),
-        )
-    }))
+    Electorate::new(
+        names.iter().map(|&name| (name.into(), Labels::from([(name.to_owned(), String::new())]))),
+    )
 }
 
 fn ballot(advertisements: &[Advertisement]) -> Ballot<'_> {
-    Ballot {
-        advertisements: advertisements.iter().collect(),
-        only: None,
-    }
+    Ballot { advertisements: advertisements.iter().collect(), only: None }
 }
 
 #[test]
 fn nobody_is_elected_where_nobody_may() {
-    let narrow = [Advertisement {
-        node_selectors: vec![selecting("n9")],
-        ..everywhere("a")
-    }];
-    assert_eq!(
-        nodes(&["n1", "n2"]).elect(1, &[&ballot(&narrow)]),
-        Err(Why::NoCandidate)
-    );
-    assert_eq!(
-        nodes(&[]).elect(1, &[&ballot(&[everywhere("a")])]),
-        Err(Why::NoCandidate)
-    );
+    let narrow = [Advertisement { node_selectors: vec![selecting("n9")], ..everywhere("a") }];
+    assert_eq!(nodes(&["n1", "n2"]).elect(1, &[&ballot(&narrow)]), Err(Why::NoCandidate));
+    assert_eq!(nodes(&[]).elect(1, &[&ballot(&[everywhere("a")])]), Err(Why::NoCandidate));
     let nowhere = BTreeSet::new();
     let all = [everywhere("a")];
-    let local = Ballot {
-        only: Some(&nowhere),
-        ..ballot(&all)
-    };
+    let local = Ballot { only: Some(&nowhere), ..ballot(&all) };
     assert_eq!(nodes(&["n1"]).elect(1, &[&local]), Err(Why::NoCandidate));
 }
 
 #[test]
 fn a_preferred_node_goes_first_and_another_when_it_is_away() {
     let preferences = vec![
-        Preference {
-            weight: 10,
-            selector: selecting("n1"),
-        },
-        Preference {
-            weight: 1,
-            selector: selecting("n3"),
-        },
+        Preference { weight: 10, selector: selecting("n1") },
+        Preference { weight: 1, selector: selecting("n3") },
     ];
-    let list = [Advertisement {
-        preferences,
-        ..everywhere("a")
-    }];
+    let list = [Advertisement { preferences, ..everywhere("a") }];
     for group in 0..50 {
-        let elect = |names: &[&str]| {
-            nodes(names)
-                .elect(group, &[&ballot(&list)])
-                .unwrap()
-                .to_string()
-        };
+        let elect =
+            |names: &[&str]| nodes(names).elect(group, &[&ballot(&list)]).unwrap().to_string();
         assert_eq!(elect(&["n1", "n2", "n3"]), "n1");
         assert_eq!(elect(&["n2", "n3"]), "n3");
         assert_eq!(elect(&["n2"]), "n2");
@@ -92,61 +63,29 @@ fn a_preferred_node_goes_first_and_another_when_it_is_away() {
 
 #[test]
 fn weights_count_only_on_nodes_that_the_same_advertisement_selects() {
-    let preferences = vec![Preference {
-        weight: 100,
-        selector: selecting("n2"),
-    }];
+    let preferences = vec![Preference { weight: 100, selector: selecting("n2") }];
     let list = [
+        Advertisement { node_selectors: vec![selecting("n1")], preferences, ..everywhere("a") },
         Advertisement {
-            node_selectors: vec![selecting("n1")],
-            preferences,
-            ..everywhere("a")
-        },
-        Advertisement {
-            preferences: vec![Preference {
-                weight: 1,
-                selector: selecting("n1"),
-            }],
+            preferences: vec![Preference { weight: 1, selector: selecting("n1") }],
             ..everywhere("b")
         },
     ];
     for group in 0..50 {
-        assert_eq!(
-            nodes(&["n1", "n2"])
-                .elect(group, &[&ballot(&list)])
-                .unwrap()
-                .as_str(),
-            "n1"
-        );
+        assert_eq!(nodes(&["n1", "n2"]).elect(group, &[&ballot(&list)]).unwrap().as_str(), "n1");
     }
 }
 
 #[test]
 fn services_on_one_address_prefer_a_node_that_serves_them_all() {
     let all = [everywhere("a")];
-    let (a, b) = (
-        BTreeSet::from(["n1".into(), "n2".into()]),
-        BTreeSet::from(["n2".into(), "n3".into()]),
-    );
+    let (a, b) =
+        (BTreeSet::from(["n1".into(), "n2".into()]), BTreeSet::from(["n2".into(), "n3".into()]));
     let electorate = nodes(&["n1", "n2", "n3"]);
     for group in 0..50 {
-        let (first, second) = (
-            Ballot {
-                only: Some(&a),
-                ..ballot(&all)
-            },
-            Ballot {
-                only: Some(&b),
-                ..ballot(&all)
-            },
-        );
-        assert_eq!(
-            electorate
-                .elect(group, &[&first, &second])
-                .unwrap()
-                .as_str(),
-            "n2"
-        );
+        let (first, second) =
+            (Ballot { only: Some(&a), ..ballot(&all) }, Ballot { only: Some(&b), ..ballot(&all) });
+        assert_eq!(electorate.elect(group, &[&first, &second]).unwrap().as_str(), "n2");
     }
 }
 
@@ -167,10 +106,7 @@ fn the_groups_of_a_dead_node_spread_and_no_other_moves() {
             assert_eq!(old, new, "group {n} moved without need");
         }
     }
-    let (least, most) = (
-        inherited.values().min().unwrap(),
-        inherited.values().max().unwrap(),
-    );
+    let (least, most) = (inherited.values().min().unwrap(), inherited.values().max().unwrap());
     assert!(inherited.len() == 9 && *most < least * 2, "{inherited:?}");
 }
 

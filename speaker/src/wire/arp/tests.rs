@@ -123,39 +123,18 @@ fn every_wrong_type_and_length_has_its_own_refusal() {
         (12, &[0x88, 0xa8], Malformed::Tagged(0x88a8)),
         (14, &[0x00, 0x06], Malformed::HardwareType(6)),
         (16, &[0x86, 0xdd], Malformed::ProtocolType(0x86dd)),
-        (
-            18,
-            &[0xff],
-            Malformed::AddressLengths {
-                hardware: 255,
-                protocol: 4,
-            },
-        ),
-        (
-            19,
-            &[0x10],
-            Malformed::AddressLengths {
-                hardware: 6,
-                protocol: 16,
-            },
-        ),
+        (18, &[0xff], Malformed::AddressLengths { hardware: 255, protocol: 4 }),
+        (19, &[0x10], Malformed::AddressLengths { hardware: 6, protocol: 16 }),
         (20, &[0x00, 0x03], Malformed::Operation(3)),
         (20, &[0x00, 0x00], Malformed::Operation(0)),
     ];
     for (at, bytes, refusal) in cases {
         let mut frame = REQUEST;
         frame[at..at + bytes.len()].copy_from_slice(bytes);
-        assert_eq!(
-            ArpFrame::parse(&frame),
-            Err(refusal),
-            "{bytes:02x?} at {at}"
-        );
+        assert_eq!(ArpFrame::parse(&frame), Err(refusal), "{bytes:02x?} at {at}");
     }
     for len in 0..REQUEST.len() {
-        assert_eq!(
-            ArpFrame::parse(&REQUEST[..len]),
-            Err(Malformed::Truncated(len))
-        );
+        assert_eq!(ArpFrame::parse(&REQUEST[..len]), Err(Malformed::Truncated(len)));
     }
 }
 
