@@ -9,6 +9,7 @@
 //! One task owns the [`desk`]; nothing else touches the ledger, so there is no lock at all.
 
 pub mod desk;
+mod inputs;
 pub mod report;
 pub mod run;
 pub mod sources;

@@ -42,16 +42,13 @@ impl TempNamespace {
 pub fn manifest(name: &str, annotations: &str, more: &str) -> String {
     let ports = if more.contains("ports:") { "" } else { "ports: [{port: 80, targetPort: 8000}]" };
     let selector = if more.contains("selector:") { "" } else { "selector: {app: web}" };
-    let spec: String = [ports, selector, more]
-        .iter()
-        .flat_map(|part| part.lines())
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("  {line}\n"))
-        .collect();
+    let lines = [ports, selector, more].map(str::lines).into_iter().flatten();
+    let lines: Vec<_> = lines.filter(|line| !line.trim().is_empty()).collect();
+    let spec = lines.join("\n  ");
     format!(
         "---\napiVersion: v1\nkind: Service\n\
          metadata: {{name: {name}, annotations: {annotations}}}\n\
-         spec:\n  type: LoadBalancer\n{spec}"
+         spec:\n  type: LoadBalancer\n  {spec}\n"
     )
 }
 

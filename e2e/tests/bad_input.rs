@@ -169,3 +169,15 @@ async fn a_pool_edited_into_an_invalid_state_keeps_its_services_addresses() -> R
     })
     .await
 }
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn the_configuration_state_comes_back_when_somebody_deletes_it() -> Result<()> {
+    let lab = Lab::attach()?;
+    let _bad = Config::apply(&lab, &config::pool("bad", "172.17.255.0/33"))?;
+    let message = "IPAddressPool \"bad\": spec.addresses[0]: invalid CIDR \"172.17.255.0/33\" in \
+                   pool \"bad\": invalid CIDR \"172.17.255.0/33\"";
+    state_says(&lab, "Invalid", message).await?;
+    kubectl(&lab, &["delete", "configurationstate", "controller"])?;
+    state_says(&lab, "Invalid", message).await
+}

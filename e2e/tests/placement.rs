@@ -87,6 +87,37 @@ async fn node_assigned_is_said_once_and_not_on_unrelated_changes() -> Result<()>
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
+async fn a_status_object_that_somebody_deletes_comes_back_and_nothing_is_said_again() -> Result<()>
+{
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "deleted-status", async |space| {
+        web::deploy(space, 1).await?;
+        let _config = Config::pool(&lab, "first-pool", POOL)?;
+        let service = space.balance("web").await?;
+        let node = service.announcer().await?;
+        service.await_event(&Event::node_assigned(&node.name)).await?;
+        let label = format!("metallb.io/service-namespace={}", space.name);
+        let object = ["servicel2statuses", "-l", label.as_str()];
+        let kubectl = |verb| lab.kubectl(&[&["-n", config::NAMESPACE, verb], &object[..]].concat());
+        let old = kubectl("get")?;
+        kubectl("delete")?;
+        until(SOON, "another object", async || {
+            let new = kubectl("get")?;
+            Ok(Look::when((new.contains(&node.name) && new != old).then_some(()), || new))
+        })
+        .await?;
+        assert_eq!(service.announcer().await?, node);
+        // What is written for another Service is written after that.
+        let other = space.balance("other").await?;
+        other.await_event(&Event::node_assigned(&other.announcer().await?.name)).await?;
+        assert_eq!(service.times_told("nodeAssigned").await?, 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
 async fn advertisements_choose_nodes_by_selectors_and_preferences() -> Result<()> {
     let lab = Lab::attach()?;
     let prefer = |weight: u8, node| format!("- {{weight: {weight}, preference: {}}}", host(node));

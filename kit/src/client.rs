@@ -46,3 +46,11 @@ pub fn pod_namespace() -> Option<String> {
         std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
     mounted.ok().map(|text| text.trim().to_owned()).filter(|name| !name.is_empty())
 }
+
+/// `error` in one line for logs: what the API server said, without the whole of its answer.
+pub fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}

@@ -130,6 +130,9 @@ impl Election {
             (Some(record), None) => {
                 let free = match &record.holder {
                     None => Duration::ZERO,
+                    // A write of ours that was given up on, and went through all the same. Nobody
+                    // acts under it: we stopped, and no other process has our name.
+                    Some(holder) if *holder == self.me => Duration::ZERO,
                     Some(_) => *since + record.duration,
                 };
                 (free, Step::Take(record.version.clone(), record.transitions + 1))

@@ -146,7 +146,8 @@ impl Holder {
         match tokio::time::timeout(self.limit(), request).await {
             Ok(Ok(lease)) => Some(lease),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "lease not written");
+                let error = kit::client::brief(&error);
+                tracing::warn!(error, "lease not written");
                 None
             }
             Err(_) => {

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crds::api::v1beta1::{IPAddressPool, IPAddressPoolStatus, L2Advertisement};
+use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
 use crds::model::compile::{Config, Problem};
-use crds::model::ids::{PoolName, ServiceKey};
+use crds::model::ids::ServiceKey;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kit::events::Event;
 use kit::feed::Change;
@@ -19,9 +19,11 @@ use serde_json::Value;
 
 use super::sources::Sources;
 use super::store::Store;
-use crate::alloc::{Ledger, Refusal, Usage};
+use crate::alloc::{Ledger, Refusal};
 use crate::view::Facts;
 
+mod configuration;
+mod figures;
 mod queue;
 mod service;
 mod startup;
@@ -244,46 +246,7 @@ impl Desk {
         effects
     }
 
-    fn reconfigure(
-        &mut self,
-        pools: &BTreeSet<PoolName>,
-        problems_changed: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let problems = self.sources.problems();
-        if self.role == Role::Leader {
-            let now_wrong: BTreeSet<Problem> = problems.iter().cloned().collect();
-            for problem in now_wrong.difference(&self.told_problems) {
-                let error = problem.to_string();
-                tracing::error!(error, "failed to parse the configuration");
-                if let Some(about) = self.sources.about(problem) {
-                    effects.push(Effect::Tell(invalid_configuration(about, error)));
-                }
-            }
-            self.told_problems = now_wrong;
-            if problems_changed || !self.has_adopted {
-                effects.push(Effect::Report(problems.to_vec()));
-            }
-        }
-        if pools.is_empty() || !self.has_adopted {
-            return;
-        }
-        tracing::info!(event = "config reloaded", "configuration changed");
-        let config = self.sources.config();
-        let evicted = self.ledger.evict_outside(config);
-        let mut concerned: BTreeSet<ServiceKey> = evicted.into_iter().map(|(key, _)| key).collect();
-        for (key, claim) in self.ledger.claims() {
-            let moved_in = |address| config.pool_of(address).map(|pool| &pool.name);
-            let mut names = claim.addresses.iter().filter_map(|one| moved_in(*one));
-            if pools.contains(&claim.pool) || names.any(|name| pools.contains(name)) {
-                concerned.insert(key.clone());
-            }
-        }
-        let keys = self.oldest_first(concerned);
-        self.queue.extend(keys);
-        self.retry_refused = true;
-    }
-
+    /// `keys`, those of older Services first.
     fn oldest_first(&self, keys: BTreeSet<ServiceKey>) -> Vec<ServiceKey> {
         let mut keys: Vec<_> = keys.into_iter().collect();
         // Stable: Services of one second stay in the order of their names.
@@ -307,25 +270,6 @@ impl Desk {
         services.into_iter().chain(self.sources.missing()).collect()
     }
 
-    /// How full each valid pool is.
-    pub fn usage(&self) -> Vec<(PoolName, Usage)> {
-        let pools = self.sources.config().pools.values();
-        pools.map(|pool| (pool.name.clone(), self.ledger.usage(pool))).collect()
-    }
-
-    /// The status that each pool should have and has not.
-    pub fn pool_reports(&self) -> Vec<(String, IPAddressPoolStatus)> {
-        if !self.has_adopted {
-            return Vec::new();
-        }
-        let reports = self.usage().into_iter().filter_map(|(name, usage)| {
-            let object = self.sources.pools().get(&name.to_string())?;
-            let status = pool_status(usage);
-            (object.status.as_ref() != Some(&status)).then(|| (name.to_string(), status))
-        });
-        reports.collect()
-    }
-
     /// What is in force.
     pub fn config(&self) -> &Config {
         self.sources.config()
@@ -340,41 +284,11 @@ impl Desk {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
-
-    /// How often each reason for a refusal was new to a Service.
-    pub fn take_refusals(&mut self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut self.refusals)
-    }
-
-    /// How many Services have something under way or wait for their turn.
-    pub fn backlog(&self) -> usize {
-        self.writing.len() + self.queue.len() + self.later.len()
-    }
 }
 
 fn key_of(metadata: &ObjectMeta) -> ServiceKey {
     let namespace = metadata.namespace.clone().unwrap_or_default();
     ServiceKey::new(namespace, metadata.name.clone().unwrap_or_default())
-}
-
-fn invalid_configuration(about: ObjectReference, message: String) -> Event {
-    Event {
-        about,
-        severity: kit::events::Severity::Warning,
-        reason: crds::names::event::INVALID_CONFIGURATION,
-        message,
-    }
-}
-
-fn pool_status(usage: Usage) -> IPAddressPoolStatus {
-    // Like MetalLB, whose largest number is that of Go's int64.
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    IPAddressPoolStatus {
-        assigned_ipv4: number(usage.v4.assigned),
-        assigned_ipv6: number(usage.v6.assigned),
-        available_ipv4: number(usage.v4.available()),
-        available_ipv6: number(usage.v6.available()),
-    }
 }
 
 #[cfg(test)]

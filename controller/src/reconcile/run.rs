@@ -4,27 +4,24 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
+use crds::api::v1beta1::IPAddressPool;
 use crds::model::compile::Problem;
 use crds::model::ids::ServiceKey;
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt as _, StreamExt as _};
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Service;
 use kit::events::Recorder;
-use kit::feed::{Change, feed};
-use kube::Api;
-use kube::runtime::watcher::Config;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::desk::{Desk, Effect, Input, Now, Role, Written};
+use super::inputs::{facts, inputs};
 use super::report;
 use super::write::{Failure, Retry, Writer};
 use crate::lease::fence::Clock;
 use crate::metrics::Metrics;
 use crate::ready::Ready;
-use crate::view::{self, Facts};
 
 /// Writes of Services under way at one time.
 const CONCURRENCY: usize = 32;
@@ -286,54 +283,6 @@ impl Term {
                 self.report_due = Some(self.context.clock.elapsed() + 5 * REPORT_PERIOD);
             }
         }
-    }
-}
-
-fn inputs(context: &Context) -> SelectAll<BoxStream<'static, Input>> {
-    let client = context.writer.client();
-    let namespace = &context.namespace;
-    let class = context.class.clone();
-    let services = feed(Api::all(client.clone()), Config::default(), view::strip);
-    let services = services.map(move |change| {
-        Input::Services(reduce(change, |service| facts(service, class.as_deref())))
-    });
-    let pools = feed(
-        Api::namespaced(client.clone(), namespace),
-        Config::default(),
-        |_: &mut IPAddressPool| (),
-    );
-    let advertisements = feed(
-        Api::namespaced(client.clone(), namespace),
-        Config::default(),
-        |_: &mut L2Advertisement| (),
-    );
-    let namespaces = feed(Api::all(client), Config::default(), |object: &mut Namespace| {
-        object.spec = None;
-        object.status = None;
-        object.metadata.annotations = None;
-    });
-    let mut all = SelectAll::new();
-    all.push(services.boxed());
-    all.push(pools.map(Input::Pools).boxed());
-    all.push(advertisements.map(Input::Advertisements).boxed());
-    all.push(namespaces.map(Input::Namespaces).boxed());
-    all
-}
-
-fn facts(service: Service, class: Option<&str>) -> Facts {
-    let facts = view::facts(&service, class);
-    drop(service);
-    facts
-}
-
-fn reduce<A, B>(change: Change<A>, reduce: impl Fn(A) -> B) -> Change<B> {
-    match change {
-        Change::Reset { objects, unreadable } => {
-            Change::Reset { objects: objects.into_iter().map(reduce).collect(), unreadable }
-        }
-        Change::Put(object) => Change::Put(reduce(object)),
-        Change::Gone(metadata) => Change::Gone(metadata),
-        Change::Unreadable(unreadable) => Change::Unreadable(unreadable),
     }
 }
 

@@ -30,8 +30,8 @@ pub enum Failure {
     #[error("no answer within {}s", LIMIT.as_secs())]
     Timeout,
     /// Anything else.
-    #[error(transparent)]
-    Api(kube::Error),
+    #[error("{}", kit::client::brief(.0))]
+    Api(#[source] kube::Error),
 }
 
 /// When to try again.

@@ -69,8 +69,9 @@ fn a_renewal_that_fails_is_retried_until_it_is_too_late() {
     election.failed(at(3_800));
     assert_eq!(election.decide(at(3_800)), Step::Wait(Some(at(4_000))));
     assert_eq!(election.leads_until(), Some(at(4_000)));
-    // Now it waits like everybody else, for its own lease to expire.
-    assert_eq!(election.decide(at(4_000)), Step::Wait(Some(at(5_000))));
+    // The term is over; the lease is still ours to take, as soon as a write may be tried again.
+    assert_eq!(election.decide(at(4_000)), Step::Wait(Some(at(4_300))));
+    assert_eq!(election.decide(at(4_300)), Step::Take("6".to_owned(), 4));
     assert_eq!(election.leads_until(), None);
     assert_eq!(election.held(), None);
 }

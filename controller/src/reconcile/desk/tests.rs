@@ -1,4 +1,4 @@
-use crds::api::v1beta1::L2AdvertisementSpec;
+use crds::api::v1beta1::{IPAddressPoolStatus, L2AdvertisementSpec};
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 
