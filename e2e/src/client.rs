@@ -25,15 +25,7 @@ pub fn curl_from_outside(url: &str) -> Result<String> {
 /// The same from any namespace of the lab.
 pub fn curl_from(namespace: &str, url: &str) -> Result<String> {
     // --globoff: the brackets of an IPv6 address are no pattern.
-    let args = [
-        "--silent",
-        "--show-error",
-        "--fail",
-        "--globoff",
-        "--max-time",
-        "3",
-        url,
-    ];
+    let args = ["--silent", "--show-error", "--fail", "--globoff", "--max-time", "3", url];
     output(inside(namespace, "curl").args(args)).map(|body| body.trim_end().to_owned())
 }
 
@@ -72,12 +64,7 @@ pub fn neighbour(ip: Ipv4Addr) -> Result<Option<Mac>> {
 }
 
 fn cached_mac(text: &str) -> Option<Mac> {
-    text.split_once("lladdr ")?
-        .1
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    text.split_once("lladdr ")?.1.split_whitespace().next()?.parse().ok()
 }
 
 /// Empties the client's neighbour cache, so that the next packet asks anew.

@@ -44,17 +44,12 @@ impl Lab {
     }
 
     pub fn node(&self, name: &str) -> Result<&Node> {
-        self.nodes()
-            .iter()
-            .find(|node| node.name == name)
-            .with_context(|| format!("node {name}?"))
+        self.nodes().iter().find(|node| node.name == name).with_context(|| format!("node {name}?"))
     }
 
     /// The node whose interface has this MAC.
     pub fn node_with_mac(&self, mac: &str) -> Option<&Node> {
-        self.nodes()
-            .iter()
-            .find(|node| node.mac.eq_ignore_ascii_case(mac))
+        self.nodes().iter().find(|node| node.mac.eq_ignore_ascii_case(mac))
     }
 
     /// A command with the lab's tools and configuration, inside the client's namespace.

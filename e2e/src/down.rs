@@ -55,34 +55,23 @@ fn end_processes(folder: &Folder) -> Result<()> {
         }
         process::kill_all(&found)?;
     }
-    bail!(
-        "processes of the lab keep starting: {:?}",
-        residents(folder)
-    );
+    bail!("processes of the lab keep starting: {:?}", residents(folder));
 }
 
 /// Every process that lives in the lab.
 fn residents(folder: &Folder) -> BTreeSet<Process> {
-    let mut found: BTreeSet<Process> = folder
-        .processes()
-        .into_iter()
-        .map(|(_, process)| process)
-        .collect();
+    let mut found: BTreeSet<Process> =
+        folder.processes().into_iter().map(|(_, process)| process).collect();
     for name in namespace::existing() {
         found.extend(in_network(&namespace::path(&name)));
     }
     for group in cgroups(folder) {
         let pids = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        found.extend(
-            pids.lines()
-                .filter_map(|pid| Process::with_pid(pid.parse().ok()?)),
-        );
+        found.extend(pids.lines().filter_map(|pid| Process::with_pid(pid.parse().ok()?)));
     }
     let root = folder.root.display().to_string();
     let is_shim = |process: &Process| {
-        process
-            .name()
-            .is_some_and(|name| name.starts_with("containerd-shim"))
+        process.name().is_some_and(|name| name.starts_with("containerd-shim"))
             && process.arguments().contains(&root)
     };
     found.extend(all().into_iter().filter(is_shim));
@@ -120,13 +109,9 @@ fn collect_groups(group: &Path, found: &mut Vec<PathBuf>) {
 fn remove_cgroups(folder: &Folder) -> Result<()> {
     // A killed process leaves its group a moment after it has left the process table.
     until_blocking(Duration::from_secs(5), "empty cgroups", || {
-        let left: Vec<_> = cgroups(folder)
-            .into_iter()
-            .filter(|group| fs::remove_dir(group).is_err())
-            .collect();
-        Ok(Look::when(left.is_empty().then_some(()), || {
-            format!("{left:?}")
-        }))
+        let left: Vec<_> =
+            cgroups(folder).into_iter().filter(|group| fs::remove_dir(group).is_err()).collect();
+        Ok(Look::when(left.is_empty().then_some(()), || format!("{left:?}")))
     })
 }
 
@@ -156,9 +141,7 @@ fn mounts_under(table: &str, folders: &[&Path]) -> Vec<PathBuf> {
 fn containers(folder: &Folder) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for node in fs::read_dir(&folder.root).into_iter().flatten().flatten() {
-        let tasks = node
-            .path()
-            .join("containerd/io.containerd.runtime.v2.task/k8s.io");
+        let tasks = node.path().join("containerd/io.containerd.runtime.v2.task/k8s.io");
         let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
         found.extend(tasks.map(|task| task.path()));
     }
@@ -181,10 +164,7 @@ fn remove_strays(folder: &Folder) {
             let _ = fs::remove_file(entry.path());
         }
     }
-    let ids: Vec<_> = containers
-        .iter()
-        .filter_map(|path| path.file_name()?.to_str())
-        .collect();
+    let ids: Vec<_> = containers.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     for entry in entries("/var/lib/cni/results") {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(crate::up::NETWORK) || ids.iter().any(|id| name.contains(id)) {
@@ -194,11 +174,7 @@ fn remove_strays(folder: &Folder) {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let result = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let result = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))

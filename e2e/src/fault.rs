@@ -81,11 +81,7 @@ pub fn agent(node: &Node, name: &str) -> Result<Process> {
         .collect();
     match found.as_slice() {
         [one] => Ok(*one),
-        several => bail!(
-            "{} processes called {name} on {}, not one",
-            several.len(),
-            node.name
-        ),
+        several => bail!("{} processes called {name} on {}, not one", several.len(), node.name),
     }
 }
 
@@ -147,11 +143,7 @@ pub fn cut_port(node: &Node, port: u16) -> Result<Fault> {
              meta l4proto {{ tcp, udp }} th sport {port} drop\n}}\n"
         )
     };
-    let table = format!(
-        "table inet {TABLE} {{\n{}{}}}\n",
-        chain("input"),
-        chain("output")
-    );
+    let table = format!("table inet {TABLE} {{\n{}{}}}\n", chain("input"), chain("output"));
     feed(inside(&node.namespace, "nft").args(["-f", "-"]), &table)?;
     Ok(Fault::with(Undo::OpenPort(node.namespace.clone())))
 }
@@ -167,10 +159,7 @@ pub fn foreign_host(address: Ipv4Addr) -> Result<(Machine, Fault)> {
     let machine = Machine::numbered(&format!("{FOREIGN}{number}"), FIRST_FOREIGN + number);
     let fault = Fault::with(Undo::Unplug(machine.clone()));
     up::plug(&machine)?;
-    ip(
-        &machine.namespace,
-        &format!("addr add {address}/32 dev eth0\n"),
-    )?;
+    ip(&machine.namespace, &format!("addr add {address}/32 dev eth0\n"))?;
     Ok((machine, fault))
 }
 
@@ -192,10 +181,7 @@ pub fn heal_all(lab: &Lab) -> Result<()> {
         }
     }
     let foreign = format!("{PREFIX}{FOREIGN}");
-    for name in namespace::existing()
-        .iter()
-        .filter(|name| name.starts_with(&foreign))
-    {
+    for name in namespace::existing().iter().filter(|name| name.starts_with(&foreign)) {
         // Its cable goes with it.
         output(Command::new("ip").args(["netns", "del", name]))?;
     }

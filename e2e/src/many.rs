@@ -87,7 +87,9 @@ pub async fn watch_assigned(
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
         while assigned.first.len() < count {
             match events.next().await {
-                Some(Ok(watcher::Event::Apply(it) | watcher::Event::InitApply(it))) => assigned.take(&it),
+                Some(Ok(watcher::Event::Apply(it) | watcher::Event::InitApply(it))) => {
+                    assigned.take(&it);
+                }
                 Some(_) => {}
                 None => bail!("the watch ended"),
             }
@@ -96,7 +98,9 @@ pub async fn watch_assigned(
     };
     match tokio::time::timeout(deadline, all).await {
         Ok(result) => result?,
-        Err(_) => bail!("after {deadline:?} {} of {count} Services have addresses", assigned.first.len()),
+        Err(_) => {
+            bail!("after {deadline:?} {} of {count} Services have addresses", assigned.first.len())
+        }
     }
     Ok(assigned)
 }

@@ -18,10 +18,7 @@ pub fn path(namespace: &str) -> PathBuf {
 /// pid is the one to signal.
 pub fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("nsenter");
-    command
-        .arg(format!("--net={}", path(namespace).display()))
-        .arg("--")
-        .arg(program);
+    command.arg(format!("--net={}", path(namespace).display())).arg("--").arg(program);
     command
 }
 
@@ -52,19 +49,10 @@ pub fn feed(command: &mut Command, input: &str) -> Result<String> {
         .spawn()
         .with_context(|| format!("could not start {}", line(command)))?;
     // A child that ends before it has read everything says why on stderr; that is the better error.
-    let written = child
-        .stdin
-        .take()
-        .context("no stdin")?
-        .write_all(input.as_bytes());
+    let written = child.stdin.take().context("no stdin")?.write_all(input.as_bytes());
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!(
-            "{}: {}\n{}",
-            line(command),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("{}: {}\n{}", line(command), output.status, String::from_utf8_lossy(&output.stderr));
     }
     written.with_context(|| format!("writing to {}", line(command)))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -72,20 +60,14 @@ pub fn feed(command: &mut Command, input: &str) -> Result<String> {
 
 /// `ip -batch` in the namespace: one process for many changes.
 pub fn ip(namespace: &str, script: &str) -> Result<()> {
-    feed(
-        Command::new("ip").args(["-n", namespace, "-batch", "-"]),
-        script,
-    )
-    .map(drop)
+    feed(Command::new("ip").args(["-n", namespace, "-batch", "-"]), script).map(drop)
 }
 
 /// Writes kernel parameters of the namespace. `/proc/sys/net` shows the namespace of whoever opens
 /// it, so a process inside has to do it.
 pub fn sysctl(namespace: &str, settings: &[(&str, &str)]) -> Result<()> {
-    let lines: Vec<_> = settings
-        .iter()
-        .map(|(key, value)| format!("echo {value} >/proc/sys/{key}"))
-        .collect();
+    let lines: Vec<_> =
+        settings.iter().map(|(key, value)| format!("echo {value} >/proc/sys/{key}")).collect();
     output(inside(namespace, "sh").args(["-ec", &lines.join("\n")])).map(drop)
 }
 

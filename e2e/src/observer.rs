@@ -69,21 +69,12 @@ impl Observer {
         }
         let zero = now()?;
         let stop = AtomicBool::new(false);
-        let shared = Arc::new(Shared {
-            stop,
-            trace: Mutex::new(trace),
-            zero,
-        });
-        let thread = std::thread::Builder::new()
-            .name("observer".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || asker.run(&shared)
-            })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        let shared = Arc::new(Shared { stop, trace: Mutex::new(trace), zero });
+        let thread = std::thread::Builder::new().name("observer".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || asker.run(&shared)
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Now, on the trace's clock: what to compare its times with.
@@ -100,22 +91,16 @@ impl Observer {
     /// before each fault: what a heal stirs up takes its time to lie down.
     pub async fn settle(&self, quiet: Duration, deadline: Duration) -> Result<()> {
         let since_start = self.now();
-        until(
-            deadline,
-            "one steady answerer for each address",
-            async || {
-                let now = self.now();
-                if now < since_start + quiet {
-                    return Ok(Look::NotYet("not long enough".to_owned()));
-                }
-                Ok(
-                    match self.peek(|trace| trace.steady_since(now.saturating_sub(quiet))) {
-                        Ok(()) => Look::Seen(()),
-                        Err(why) => Look::NotYet(why),
-                    },
-                )
-            },
-        )
+        until(deadline, "one steady answerer for each address", async || {
+            let now = self.now();
+            if now < since_start + quiet {
+                return Ok(Look::NotYet("not long enough".to_owned()));
+            }
+            Ok(match self.peek(|trace| trace.steady_since(now.saturating_sub(quiet))) {
+                Ok(()) => Look::Seen(()),
+                Err(why) => Look::NotYet(why),
+            })
+        })
         .await
     }
 
@@ -174,11 +159,8 @@ impl Asker {
     fn run(&self, shared: &Shared) -> Result<()> {
         // Ahead of the machine's other work: a late observer sees gaps that nobody made.
         raw::prefer_this_thread();
-        let questions: Vec<_> = self
-            .addresses
-            .iter()
-            .map(|ip| Arp::request(self.mac, self.ip, *ip))
-            .collect();
+        let questions: Vec<_> =
+            self.addresses.iter().map(|ip| Arp::request(self.mac, self.ip, *ip)).collect();
         let mut batch = Batch::default();
         let mut due = Instant::now();
         while !shared.stop.load(Ordering::Relaxed) {
@@ -243,37 +225,16 @@ impl Asker {
     }
 
     fn note(&self, arp: Arp, at: Duration, batch: &mut Batch) {
-        let Arp {
-            kind,
-            frame_source,
-            sender_mac: mac,
-            sender_ip,
-            target_ip,
-        } = arp;
+        let Arp { kind, frame_source, sender_mac: mac, sender_ip, target_ip } = arp;
         match kind {
             Kind::Answer if target_ip == self.ip && self.known.contains(&sender_ip) => {
-                batch.answers.push(Answer {
-                    at,
-                    ip: sender_ip,
-                    mac,
-                    frame_source,
-                });
+                batch.answers.push(Answer { at, ip: sender_ip, mac, frame_source });
             }
             Kind::GratuitousRequest | Kind::GratuitousReply if self.known.contains(&sender_ip) => {
-                batch.announcements.push(Announcement {
-                    at,
-                    ip: sender_ip,
-                    mac,
-                    kind,
-                });
+                batch.announcements.push(Announcement { at, ip: sender_ip, mac, kind });
             }
             Kind::Probe if self.known.contains(&target_ip) => {
-                batch.announcements.push(Announcement {
-                    at,
-                    ip: target_ip,
-                    mac,
-                    kind,
-                });
+                batch.announcements.push(Announcement { at, ip: target_ip, mac, kind });
             }
             Kind::Answer
             | Kind::GratuitousRequest
@@ -285,13 +246,7 @@ impl Asker {
 }
 
 fn hand_over(trace: &mut Trace, batch: Batch) {
-    let Batch {
-        asks,
-        answers,
-        announcements,
-        lag,
-        skipped,
-    } = batch;
+    let Batch { asks, answers, announcements, lag, skipped } = batch;
     trace.end = asks.last().copied().unwrap_or(trace.end);
     trace.asks.extend(asks);
     trace.answers.extend(answers);
@@ -301,7 +256,5 @@ fn hand_over(trace: &mut Trace, batch: Batch) {
 }
 
 fn now() -> Result<Duration> {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock is before 1970")
+    SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }

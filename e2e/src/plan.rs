@@ -115,9 +115,7 @@ impl Plan {
 
     /// Every machine on the segment.
     pub fn machines(&self) -> impl Iterator<Item = &Machine> {
-        [&self.client, &self.control]
-            .into_iter()
-            .chain(self.nodes.iter().map(|node| &node.machine))
+        [&self.client, &self.control].into_iter().chain(self.nodes.iter().map(|node| &node.machine))
     }
 }
 
@@ -131,22 +129,8 @@ mod tests {
         let plan = Plan::of(100);
         let mut seen = BTreeSet::new();
         for machine in plan.machines() {
-            let Machine {
-                name,
-                namespace,
-                ip,
-                ip6,
-                mac,
-                port,
-            } = machine;
-            for value in [
-                name,
-                namespace,
-                &ip.to_string(),
-                &ip6.to_string(),
-                mac,
-                port,
-            ] {
+            let Machine { name, namespace, ip, ip6, mac, port } = machine;
+            for value in [name, namespace, &ip.to_string(), &ip6.to_string(), mac, port] {
                 assert!(seen.insert(value.clone()), "{value} twice");
             }
         }
@@ -155,19 +139,12 @@ mod tests {
     #[test]
     fn nodes_stay_below_the_addresses_of_tests() {
         let plan = Plan::of(100);
-        assert!(
-            plan.machines()
-                .all(|machine| machine.ip.octets()[3] < FIRST_FOREIGN)
-        );
+        assert!(plan.machines().all(|machine| machine.ip.octets()[3] < FIRST_FOREIGN));
     }
 
     #[test]
     fn names_fit_an_interface() {
         // The kernel allows 15 bytes.
-        assert!(
-            Plan::of(100)
-                .machines()
-                .all(|machine| machine.port.len() <= 15)
-        );
+        assert!(Plan::of(100).machines().all(|machine| machine.port.len() <= 15));
     }
 }

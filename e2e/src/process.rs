@@ -43,21 +43,13 @@ impl Stat {
         let parent = rest.next()?.parse().ok()?;
         // starttime is field 22; state was 3 and the parent 4.
         let started = rest.nth(17)?.parse().ok()?;
-        Some(Self {
-            name: line.get(open + 1..close)?.to_owned(),
-            state,
-            parent,
-            started,
-        })
+        Some(Self { name: line.get(open + 1..close)?.to_owned(), state, parent, started })
     }
 }
 
 impl Process {
     pub fn with_pid(pid: i32) -> Option<Self> {
-        Stat::read(pid).map(|stat| Self {
-            pid,
-            started: stat.started,
-        })
+        Stat::read(pid).map(|stat| Self { pid, started: stat.started })
     }
 
     /// The process that asks.
@@ -71,8 +63,7 @@ impl Process {
 
     /// Whether it runs. One that has ended and waits for its parent to notice does not.
     pub fn is_alive(self) -> bool {
-        self.stat()
-            .is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+        self.stat().is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
     }
 
     /// Whether SIGSTOP has taken effect.
@@ -93,11 +84,7 @@ impl Process {
 
     /// The inode of its network namespace.
     pub fn network(self) -> Option<u64> {
-        Some(
-            fs::metadata(format!("/proc/{}/ns/net", self.pid))
-                .ok()?
-                .ino(),
-        )
+        Some(fs::metadata(format!("/proc/{}/ns/net", self.pid)).ok()?.ino())
     }
 
     pub fn signal(self, signal: i32) -> Result<()> {
@@ -118,10 +105,7 @@ impl FromStr for Process {
     type Err = anyhow::Error;
     fn from_str(text: &str) -> Result<Self> {
         let (pid, started) = text.trim().split_once(' ').context("not 'PID START'")?;
-        Ok(Self {
-            pid: pid.parse()?,
-            started: started.parse()?,
-        })
+        Ok(Self { pid: pid.parse()?, started: started.parse()? })
     }
 }
 
@@ -142,10 +126,7 @@ pub fn in_network(file: &Path) -> Vec<Process> {
     let Ok(meta) = fs::metadata(file) else {
         return Vec::new();
     };
-    all()
-        .into_iter()
-        .filter(|process| process.network() == Some(meta.ino()))
-        .collect()
+    all().into_iter().filter(|process| process.network() == Some(meta.ino())).collect()
 }
 
 /// These processes and everything that descends from them.
@@ -186,11 +167,7 @@ pub fn kill_all(processes: &BTreeSet<Process>) -> Result<()> {
     for process in processes {
         while process.is_alive() {
             if Instant::now() > deadline {
-                bail!(
-                    "process {} ({}) survives SIGKILL",
-                    process.pid,
-                    process.arguments()
-                );
+                bail!("process {} ({}) survives SIGKILL", process.pid, process.arguments());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -208,12 +185,7 @@ mod tests {
         let stat = Stat::parse(line).unwrap();
         assert_eq!(
             stat,
-            Stat {
-                name: "a) b (c".to_owned(),
-                state: 'S',
-                parent: 7,
-                started: 98765
-            }
+            Stat { name: "a) b (c".to_owned(), state: 'S', parent: 7, started: 98765 }
         );
     }
 
@@ -227,20 +199,14 @@ mod tests {
     #[test]
     fn takes_a_recycled_pid_for_gone() {
         let this = Process::this().unwrap();
-        let earlier = Process {
-            started: this.started + 1,
-            ..this
-        };
+        let earlier = Process { started: this.started + 1, ..this };
         assert!(!earlier.is_alive());
         assert!(earlier.signal(0).is_err());
     }
 
     #[test]
     fn finds_descendants() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let found = with_descendants([Process::this().unwrap()]);
         let child_process = Process::with_pid(i32::try_from(child.id()).unwrap()).unwrap();
         child.kill().unwrap();

@@ -53,10 +53,7 @@ pub fn packet_socket(interface: &str, ethertype: u16) -> Result<Socket> {
 pub fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<(usize, Duration)> {
     // u64 for the alignment that control messages need.
     let mut control = [0_u64; 8];
-    let mut part = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: msghdr is integers and pointers, for which zeros (null) are valid.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_iov = &raw mut part;
@@ -74,11 +71,8 @@ pub fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<(usize, Duration)> 
         let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
         if level == libc::SOL_SOCKET && kind == libc::SO_TIMESTAMPNS {
             // SAFETY: this kind of message carries a timespec, not necessarily aligned.
-            let at: libc::timespec = unsafe {
-                libc::CMSG_DATA(header)
-                    .cast::<libc::timespec>()
-                    .read_unaligned()
-            };
+            let at: libc::timespec =
+                unsafe { libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned() };
             let seconds = u64::try_from(at.tv_sec).map_err(Error::other)?;
             let nanos = u32::try_from(at.tv_nsec).map_err(Error::other)?;
             return Ok((count, Duration::new(seconds, nanos)));
@@ -91,11 +85,7 @@ pub fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<(usize, Duration)> 
 
 /// Waits until the socket has something to receive, at most this long.
 pub fn wait_readable(socket: &Socket, at_most: Duration) -> Result<()> {
-    let mut poll = libc::pollfd {
-        fd: socket.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let limit = libc::timespec {
         tv_sec: i64::try_from(at_most.as_secs()).map_err(Error::other)?,
         tv_nsec: i64::from(at_most.subsec_nanos()),
@@ -133,9 +123,5 @@ fn length(size: usize) -> Result<libc::socklen_t> {
 }
 
 fn checked(result: i32) -> Result<()> {
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }
 }

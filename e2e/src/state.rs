@@ -43,10 +43,7 @@ impl Folder {
 
     fn at(root: &Path) -> Self {
         let name = root.file_name().unwrap_or_else(|| "ferrolb-lab".as_ref());
-        Self {
-            root: root.to_owned(),
-            bulk: Path::new("/var/lib").join(name),
-        }
+        Self { root: root.to_owned(), bulk: Path::new("/var/lib").join(name) }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -77,10 +74,7 @@ impl Folder {
 
     /// The containers' cgroup, relative to each hierarchy. By it clean-up finds what runs in them.
     pub fn cgroup(&self) -> String {
-        format!(
-            "/{}",
-            self.bulk.file_name().unwrap_or_default().to_string_lossy()
-        )
+        format!("/{}", self.bulk.file_name().unwrap_or_default().to_string_lossy())
     }
 
     /// Whether anything of an earlier run is here.
@@ -110,18 +104,12 @@ impl Folder {
     pub fn spawn(&self, name: &str, space: &str, program: &Path, args: &[String]) -> Result<()> {
         use std::os::unix::process::CommandExt;
 
-        anyhow::ensure!(
-            !crate::interrupt::requested(),
-            "interrupted before starting {name}"
-        );
+        anyhow::ensure!(!crate::interrupt::requested(), "interrupted before starting {name}");
         let log = fs::File::create(self.log(name)).context("creating a log")?;
         let child = namespace::inside(space, program)
             .args(args)
             // The runtime looks for runc and iptables here; the caller's PATH may lack sbin.
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", &self.root)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

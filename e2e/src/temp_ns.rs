@@ -38,18 +38,10 @@ impl TempNamespace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{number}", test.replace('_', "-"), std::process::id());
         lab.kubectl(&["create", "namespace", &name])?;
-        let made = Self {
-            lab: lab.clone(),
-            name,
-        };
-        until(
-            std::time::Duration::from_secs(30),
-            "the default service account",
-            async || {
-                made.kubectl(&["get", "serviceaccount", "default"])
-                    .map(Look::Seen)
-            },
-        )
+        let made = Self { lab: lab.clone(), name };
+        until(std::time::Duration::from_secs(30), "the default service account", async || {
+            made.kubectl(&["get", "serviceaccount", "default"]).map(Look::Seen)
+        })
         .await?;
         Ok(made)
     }
@@ -60,8 +52,7 @@ impl TempNamespace {
 
     /// kubectl in this namespace.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        self.lab
-            .kubectl(&[&["-n", self.name.as_str()], args].concat())
+        self.lab.kubectl(&[&["-n", self.name.as_str()], args].concat())
     }
 
     /// Applies objects that name no namespace of their own.
@@ -81,9 +72,7 @@ impl TempNamespace {
         ];
         let mut text = format!("namespace {}\n", self.name);
         for args in parts {
-            let answer = self
-                .kubectl(args)
-                .unwrap_or_else(|error| format!("{error:#}"));
+            let answer = self.kubectl(args).unwrap_or_else(|error| format!("{error:#}"));
             let _ = writeln!(text, "--- {}\n{answer}", args.join(" "));
         }
         text
@@ -102,13 +91,7 @@ impl Drop for TempNamespace {
             eprintln!("Services in {} stay: {error:#}", self.name);
         }
         // The cluster finishes by itself: waiting for it would double the time of the tests.
-        let args = [
-            "delete",
-            "namespace",
-            &self.name,
-            "--wait=false",
-            "--request-timeout=10s",
-        ];
+        let args = ["delete", "namespace", &self.name, "--wait=false", "--request-timeout=10s"];
         if let Err(error) = self.lab.kubectl(&args) {
             eprintln!("namespace {} stays: {error:#}", self.name);
         }

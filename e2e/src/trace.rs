@@ -97,11 +97,7 @@ struct Round {
 
 impl Trace {
     pub fn empty(addresses: &[Ipv4Addr], interval: Duration) -> Self {
-        Self {
-            addresses: addresses.to_vec(),
-            interval,
-            ..Self::default()
-        }
+        Self { addresses: addresses.to_vec(), interval, ..Self::default() }
     }
 
     /// Whose MAC this is, for the timeline.
@@ -125,10 +121,7 @@ impl Trace {
 
     /// Who answered last for an address at this time.
     pub fn owner_at(&self, ip: Ipv4Addr, at: Duration) -> Option<Mac> {
-        self.answers_for(ip)
-            .take_while(|answer| answer.at <= at)
-            .last()
-            .map(|answer| answer.mac)
+        self.answers_for(ip).take_while(|answer| answer.at <= at).last().map(|answer| answer.mac)
     }
 
     /// The first answer by somebody else than `owner`, after `instant`.
@@ -138,9 +131,7 @@ impl Trace {
         owner: Mac,
         instant: Duration,
     ) -> Option<Answer> {
-        self.answers_for(ip)
-            .find(|answer| answer.at > instant && answer.mac != owner)
-            .copied()
+        self.answers_for(ip).find(|answer| answer.at > instant && answer.mac != owner).copied()
     }
 
     /// All times without an answer.
@@ -152,11 +143,7 @@ impl Trace {
                 (Some((at, _)), _) => found.extend(open.take().map(|gap| Gap { to: at, ..gap })),
                 (None, Some(gap)) => gap.asks += 1,
                 (None, None) => {
-                    open = Some(Gap {
-                        from: round.asked,
-                        to: self.end,
-                        asks: 1,
-                    });
+                    open = Some(Gap { from: round.asked, to: self.end, asks: 1 });
                 }
             }
         }
@@ -166,19 +153,12 @@ impl Trace {
 
     /// The longest time without an answer; zero when every ask was answered.
     pub fn longest_gap(&self, ip: Ipv4Addr) -> Gap {
-        self.gaps(ip)
-            .into_iter()
-            .max_by_key(Gap::length)
-            .unwrap_or_default()
+        self.gaps(ip).into_iter().max_by_key(Gap::length).unwrap_or_default()
     }
 
     /// Every time another owner answered first than the time before.
     pub fn changes(&self, ip: Ipv4Addr) -> Vec<Change> {
-        let firsts: Vec<_> = self
-            .rounds(ip)
-            .iter()
-            .filter_map(|round| round.first)
-            .collect();
+        let firsts: Vec<_> = self.rounds(ip).iter().filter_map(|round| round.first).collect();
         let pairs = firsts.iter().zip(firsts.iter().skip(1));
         pairs
             .filter(|((_, from), (_, to))| from != to)
@@ -227,11 +207,7 @@ impl Trace {
             return Err("nothing was asked yet".to_owned());
         }
         for &ip in &tail.addresses {
-            let macs: Vec<_> = tail
-                .answerers(ip)
-                .into_keys()
-                .map(|mac| self.called(mac))
-                .collect();
+            let macs: Vec<_> = tail.answerers(ip).into_keys().map(|mac| self.called(mac)).collect();
             if macs.len() != 1 {
                 return Err(format!("{ip} is answered by {macs:?}"));
             }
@@ -262,9 +238,7 @@ impl Trace {
     }
 
     fn called(&self, mac: Mac) -> String {
-        self.names
-            .get(&mac)
-            .map_or_else(|| mac.to_string(), Clone::clone)
+        self.names.get(&mac).map_or_else(|| mac.to_string(), Clone::clone)
     }
 
     /// Each ask with its answers. The last ask counts only if it had its time.
@@ -276,11 +250,7 @@ impl Trace {
             if next.is_none() && self.end < asked + self.interval {
                 break;
             }
-            let mut round = Round {
-                asked,
-                first: None,
-                macs: BTreeSet::new(),
-            };
+            let mut round = Round { asked, first: None, macs: BTreeSet::new() };
             while let Some(answer) = answers.next_if(|it| next.is_none_or(|next| it.at < next)) {
                 round.first.get_or_insert((answer.at, answer.mac));
                 round.macs.insert(answer.mac);

@@ -33,17 +33,11 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub fn new(say: &'a dyn Fn(&str)) -> Self {
-        Self {
-            start: Instant::now(),
-            say,
-        }
+        Self { start: Instant::now(), say }
     }
 
     pub fn tell(&self, what: &str) {
-        (self.say)(&format!(
-            "{:6.1}s  {what}",
-            self.start.elapsed().as_secs_f32()
-        ));
+        (self.say)(&format!("{:6.1}s  {what}", self.start.elapsed().as_secs_f32()));
     }
 }
 
@@ -58,14 +52,8 @@ pub fn up(folder: &Folder, nodes: u8, progress: &Progress<'_>) -> Result<Lab> {
         progress.tell("an earlier lab is up or was left behind; removing it");
         crate::down::down(folder, crate::down::Logs::Remove)?;
     }
-    let facts = Facts {
-        plan: Plan::of(nodes),
-        parts,
-    };
-    let lab = Lab {
-        folder: folder.clone(),
-        facts,
-    };
+    let facts = Facts { plan: Plan::of(nodes), parts };
+    let lab = Lab { folder: folder.clone(), facts };
     let built = assemble(&lab, &images, cgroups, progress);
     if let Err(error) = built {
         crate::interrupt::clear();
@@ -84,10 +72,7 @@ fn assemble(
 ) -> Result<()> {
     let (folder, plan) = (&lab.folder, &lab.facts.plan);
     folder.create()?;
-    progress.tell(&format!(
-        "machines: control plane, {} nodes, client",
-        plan.nodes.len()
-    ));
+    progress.tell(&format!("machines: control plane, {} nodes, client", plan.nodes.len()));
     host::prepare(folder, cgroups)?;
     wire::lay(plan)?;
     certs::issue(folder, plan)?;
@@ -109,9 +94,7 @@ fn assemble(
         node::start_kubelet(lab, node)?;
     }
     addons::apply(lab)?;
-    await_nodes(lab, "registered", |node| {
-        node["metadata"]["name"].is_string()
-    })?;
+    await_nodes(lab, "registered", |node| node["metadata"]["name"].is_string())?;
     // After the Node objects: kube-proxy asks for its own and backs off for seconds without it.
     node::start_proxies(lab)?;
     await_nodes(lab, "Ready", is_ready)?;
@@ -123,10 +106,7 @@ fn assemble(
 
 fn is_ready(node: &serde_json::Value) -> bool {
     let conditions = node["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|it| it["type"] == "Ready" && it["status"] == "True")
+    conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
 }
 
 fn await_nodes(lab: &Lab, what: &str, holds: fn(&serde_json::Value) -> bool) -> Result<()> {
@@ -137,8 +117,7 @@ fn await_nodes(lab: &Lab, what: &str, holds: fn(&serde_json::Value) -> bool) -> 
         let nodes = list["items"].as_array().map_or(&[][..], Vec::as_slice);
         let good = nodes.iter().filter(|node| holds(node)).count();
         Ok(Look::when((good == want).then_some(()), || {
-            lab.kubectl(&["get", "nodes", "-o", "wide"])
-                .unwrap_or_else(|error| error.to_string())
+            lab.kubectl(&["get", "nodes", "-o", "wide"]).unwrap_or_else(|error| error.to_string())
         }))
     })
 }
@@ -149,9 +128,7 @@ fn await_in<T>(lab: &Lab, what: &str, mut look: impl FnMut() -> Result<Look<T>>)
         for (name, process) in lab.folder.processes() {
             if !process.is_alive() {
                 let words = lab.folder.tail(&name, 15);
-                return Ok(Look::Never(format!(
-                    "{name} has ended; its last words:\n{words}"
-                )));
+                return Ok(Look::Never(format!("{name} has ended; its last words:\n{words}")));
             }
         }
         look()
@@ -160,9 +137,7 @@ fn await_in<T>(lab: &Lab, what: &str, mut look: impl FnMut() -> Result<Look<T>>)
 
 /// Runs `e2e/WHAT/build.sh`, which says on stdout where the result lies.
 fn built(what: &str, args: &[&Path]) -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(what)
-        .join("build.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(what).join("build.sh");
     let output = Command::new(&script)
         .args(args)
         .stdin(Stdio::null())

@@ -29,14 +29,18 @@ pub fn of(process: Process) -> Result<Usage> {
     };
     let status = read("status")?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident: u64 = resident.and_then(|text| text.trim().strip_suffix(" kB")).context("VmRSS")?.parse()?;
+    let resident: u64 =
+        resident.and_then(|text| text.trim().strip_suffix(" kB")).context("VmRSS")?.parse()?;
     // proc(5): after the name in parentheses, utime and stime are the 12th and 13th, in ticks.
     let stat = read("stat")?;
     let (_, fields) = stat.rsplit_once(')').context("no name")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     ensure!(fields.len() > 12, "short stat: {stat}");
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Usage { resident: resident * 1024, processor: Duration::from_millis(ticks * 1000 / ticks_per_second()) })
+    Ok(Usage {
+        resident: resident * 1024,
+        processor: Duration::from_millis(ticks * 1000 / ticks_per_second()),
+    })
 }
 
 fn ticks_per_second() -> u64 {

@@ -87,9 +87,7 @@ mod tests {
         let mut looks = 0;
         let seen = until(Duration::from_secs(5), "three looks", async || {
             looks += 1;
-            Ok(Look::when((looks == 3).then_some(looks), || {
-                format!("{looks} looks")
-            }))
+            Ok(Look::when((looks == 3).then_some(looks), || format!("{looks} looks")))
         })
         .await;
         assert_eq!(seen.unwrap(), 3);
@@ -102,10 +100,7 @@ mod tests {
         })
         .unwrap_err()
         .to_string();
-        assert!(
-            error.contains("a miracle") && error.contains("last seen: water"),
-            "{error}"
-        );
+        assert!(error.contains("a miracle") && error.contains("last seen: water"), "{error}");
     }
 
     #[test]

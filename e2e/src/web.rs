@@ -27,14 +27,9 @@ pub async fn ready_pods(space: &TempNamespace, replicas: usize) -> Result<BTreeS
         let path = "jsonpath={range .items[*]}{.metadata.name} \
                     {.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
         let text = space.kubectl(&["get", "pods", "-l", "app=web", "-o", path])?;
-        let ready: BTreeSet<String> = text
-            .lines()
-            .filter_map(|line| line.strip_suffix(" True").map(str::to_owned))
-            .collect();
-        Ok(Look::when(
-            (ready.len() == replicas).then_some(ready),
-            || text,
-        ))
+        let ready: BTreeSet<String> =
+            text.lines().filter_map(|line| line.strip_suffix(" True").map(str::to_owned)).collect();
+        Ok(Look::when((ready.len() == replicas).then_some(ready), || text))
     })
     .await
 }

@@ -36,7 +36,11 @@ impl Writes {
             let what = subresource.map_or(resource.to_owned(), |sub| format!("{resource}/{sub}"));
             if VERBS.contains(&verb) && !OF_THE_CLUSTER.contains(&what.as_str()) {
                 // Counters are printed as floats, and stay whole numbers for longer than a test.
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a count"
+                )]
                 let count = value.parse::<f64>().unwrap_or_default() as u64;
                 *writes.0.entry(format!("{verb} {what}")).or_default() += count;
             }
@@ -45,6 +49,7 @@ impl Writes {
     }
 
     /// What came since `before`; kinds of write that did not happen are left out.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let grown = |(what, count): (&String, &u64)| {
             let more = count - before.0.get(what).copied().unwrap_or_default();
@@ -67,7 +72,8 @@ impl Writes {
 
 impl fmt::Display for Writes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let parts: Vec<String> =
+            self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
         f.write_str(&parts.join(", "))
     }
 }

@@ -18,21 +18,9 @@ use e2e::{fault, many};
 /// Enough for every node to own some.
 const SERVICES: usize = 12;
 const QUIET: Duration = Duration::from_secs(2);
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// What the mesh promises for a dead node; the ownership rules will bring it under a second.
 const FAILOVER: Duration = Duration::from_secs(2);
-
-const CONFIG: &str = "
-apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: {name: faults}
-spec: {addresses: [172.17.255.100-172.17.255.199]}
----
-apiVersion: metallb.io/v1beta1
-kind: L2Advertisement
-metadata: {name: faults}
-spec: {ipAddressPools: [faults]}
-";
 
 /// Runs `body` with a dozen announced addresses and an observer on all of them, all quiet.
 async fn with_addresses(
@@ -40,7 +28,7 @@ async fn with_addresses(
     body: impl AsyncFnOnce(&Lab, &Observer, &[Ipv4Addr]) -> Result<()>,
 ) -> Result<()> {
     let lab = Lab::attach()?;
-    let _config = Config::apply(&lab, CONFIG)?;
+    let _config = Config::pool(&lab, "faults", "172.17.255.100-172.17.255.199")?;
     TempNamespace::with(&lab, test, async |space| {
         let client = lab.kube_client().await?;
         let watch = many::watch_assigned(client.clone(), space.name.clone(), SERVICES, SOON);
@@ -59,7 +47,12 @@ async fn with_addresses(
 }
 
 /// Who answers for each address now.
-fn owners(lab: &Lab, trace: &Trace, addresses: &[Ipv4Addr], at: Duration) -> BTreeMap<Ipv4Addr, String> {
+fn owners(
+    lab: &Lab,
+    trace: &Trace,
+    addresses: &[Ipv4Addr],
+    at: Duration,
+) -> BTreeMap<Ipv4Addr, String> {
     let name = |ip: Ipv4Addr| {
         let mac = trace.owner_at(ip, at)?;
         Some((ip, lab.node_with_mac(&mac.to_string())?.name.clone()))
@@ -94,19 +87,26 @@ async fn the_addresses_of_a_dead_node_move_within_two_seconds_and_no_others_move
         let cut_at = observer.now();
         let cut = fault::cut(node)?;
         let moved = |trace: &Trace| -> BTreeMap<Ipv4Addr, Duration> {
-            let first = |ip: &Ipv4Addr| Some((*ip, trace.first_answer_by_other(*ip, mac, cut_at)?));
+            let first =
+                |ip: &Ipv4Addr| Some((*ip, trace.first_answer_by_other(*ip, mac, cut_at)?.at));
             owned.iter().filter_map(first).collect()
         };
         let times = until(SOON, "all addresses to be answered by others", async || {
             let moved = observer.peek(moved);
             let all = moved.len() == owned.len();
-            Ok(Look::when(all.then(|| moved.clone()), || format!("{} of {}", moved.len(), owned.len())))
+            Ok(Look::when(all.then(|| moved.clone()), || {
+                format!("{} of {}", moved.len(), owned.len())
+            }))
         })
         .await?;
         let during = observer.peek(|trace| trace.since(cut_at));
         cut.heal()?;
         let slowest = times.values().max().copied().unwrap_or_default() - cut_at;
-        println!("node power cut: {} addresses moved, the last after {:.0} ms", owned.len(), ms(slowest));
+        eprintln!(
+            "node power cut: {} addresses moved, the last after {:.0} ms",
+            owned.len(),
+            ms(slowest)
+        );
         ensure!(slowest <= FAILOVER, "the last address moved after {:.0} ms", ms(slowest));
         for ip in addresses.iter().filter(|ip| !owned.contains(ip)) {
             ensure!(during.changes(*ip).is_empty(), "{ip} was not the dead node's, and moved");
@@ -130,8 +130,9 @@ async fn a_killed_speaker_costs_its_own_addresses_two_seconds_at_most() -> Resul
         .await?;
         observer.settle(QUIET, SOON).await?;
         let trace = observer.peek(|trace| trace.since(killed_at));
-        let longest = owned.iter().map(|ip| trace.longest_gap(*ip).length()).max().unwrap_or_default();
-        println!("speaker killed: longest unanswered gap {:.0} ms", ms(longest));
+        let longest =
+            owned.iter().map(|ip| trace.longest_gap(*ip).length()).max().unwrap_or_default();
+        eprintln!("speaker killed: longest unanswered gap {:.0} ms", ms(longest));
         ensure!(longest <= FAILOVER, "unanswered for {:.0} ms", ms(longest));
         for ip in addresses.iter().filter(|ip| !owned.contains(ip)) {
             ensure!(trace.changes(*ip).is_empty(), "{ip} is another node's, and moved");
@@ -154,7 +155,7 @@ async fn a_rollout_of_the_speakers_leaves_no_address_unanswered_for_long() -> Re
         let longest = addresses.iter().map(|ip| trace.longest_gap(*ip).length()).max();
         let longest = longest.unwrap_or_default();
         let changes: usize = addresses.iter().map(|ip| trace.changes(*ip).len()).sum();
-        println!("speaker rollout: longest gap {:.0} ms, {changes} changes of owner", ms(longest));
+        eprintln!("speaker rollout: longest gap {:.0} ms, {changes} changes of owner", ms(longest));
         ensure!(longest <= Duration::from_millis(500), "unanswered for {:.0} ms", ms(longest));
         Ok(())
     })
@@ -170,7 +171,9 @@ async fn nothing_changes_while_the_api_server_is_away_and_a_dead_node_is_replace
         let outage = fault::stop_api_server(lab)?;
         until(SOON, "ten quiet seconds without the API server", async || {
             let passed = observer.now() - stopped_at;
-            Ok(Look::when((passed > Duration::from_secs(10)).then_some(()), || format!("{passed:?}")))
+            Ok(Look::when((passed > Duration::from_secs(10)).then_some(()), || {
+                format!("{passed:?}")
+            }))
         })
         .await?;
         let quiet = observer.peek(|trace| trace.since(stopped_at));
@@ -186,17 +189,24 @@ async fn nothing_changes_while_the_api_server_is_away_and_a_dead_node_is_replace
         let cut_at = observer.now();
         let cut = fault::cut(node)?;
         let slowest = until(SOON, "others to take over without the API server", async || {
-            let first = |ip: &Ipv4Addr| observer.peek(|it| it.first_answer_by_other(*ip, mac, cut_at));
+            let first = |ip: &Ipv4Addr| {
+                observer.peek(|it| Some(it.first_answer_by_other(*ip, mac, cut_at)?.at))
+            };
             let times: Option<Vec<Duration>> = owned.iter().map(first).collect();
-            Ok(Look::when(times.and_then(|times| times.into_iter().max()), || "some are silent".to_owned()))
+            Ok(Look::when(times.and_then(|times| times.into_iter().max()), || {
+                "some are silent".to_owned()
+            }))
         })
         .await?
             - cut_at;
         cut.heal()?;
-        println!("power cut during an API outage: moved after {:.0} ms", ms(slowest));
+        eprintln!("power cut during an API outage: moved after {:.0} ms", ms(slowest));
         ensure!(slowest <= FAILOVER, "moved after {:.0} ms", ms(slowest));
         outage.heal()?;
-        until(SOON, "the API server to be back", async || lab.kubectl(&["get", "nodes"]).map(Look::Seen)).await?;
+        until(SOON, "the API server to be back", async || {
+            lab.kubectl(&["get", "nodes"]).map(Look::Seen)
+        })
+        .await?;
         observer.settle(QUIET, SOON).await
     })
     .await

@@ -25,13 +25,8 @@ async fn all_nodes_are_ready() -> Result<()> {
     let found = nodes.list(&ListParams::default()).await?.items;
     assert_eq!(found.len(), lab.nodes().len());
     for node in found {
-        let conditions = node
-            .status
-            .and_then(|status| status.conditions)
-            .unwrap_or_default();
-        let ready = conditions
-            .iter()
-            .any(|it| it.type_ == "Ready" && it.status == "True");
+        let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
+        let ready = conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True");
         assert!(ready, "{:?}: {conditions:?}", node.metadata.name);
     }
     Ok(())
@@ -43,28 +38,16 @@ async fn a_service_reaches_all_its_pods_from_every_node() -> Result<()> {
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "service", async |space| {
         let pods = web::deploy(space, 3).await?;
-        space.kubectl(&[
-            "expose",
-            "deployment",
-            "web",
-            "--port=80",
-            "--target-port=8000",
-        ])?;
+        space.kubectl(&["expose", "deployment", "web", "--port=80", "--target-port=8000"])?;
         let ip = space.kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"])?;
         let url = format!("http://{ip}/index.html");
         let machines = lab.nodes().iter().map(|node| &node.machine);
         for machine in machines.chain([&lab.facts.plan.control]) {
             let mut seen = BTreeSet::new();
-            until(
-                SOON,
-                &format!("all pods from {}", machine.name),
-                async || {
-                    seen.insert(client::curl_from(&machine.namespace, &url)?);
-                    Ok(Look::when((seen == pods).then_some(()), || {
-                        format!("{seen:?} of {pods:?}")
-                    }))
-                },
-            )
+            until(SOON, &format!("all pods from {}", machine.name), async || {
+                seen.insert(client::curl_from(&machine.namespace, &url)?);
+                Ok(Look::when((seen == pods).then_some(()), || format!("{seen:?} of {pods:?}")))
+            })
             .await?;
         }
         Ok(())
@@ -131,9 +114,7 @@ async fn a_cut_node_falls_silent_and_comes_back() -> Result<()> {
     let cut = fault::cut(victim)?;
     until(SOON, "half a second of silence", async || {
         let gap = observer.peek(|trace| trace.longest_gap(victim.ip));
-        Ok(Look::when((gap.length() >= QUIET).then_some(()), || {
-            format!("{gap:?}")
-        }))
+        Ok(Look::when((gap.length() >= QUIET).then_some(()), || format!("{gap:?}")))
     })
     .await?;
     cut.heal()?;
@@ -141,15 +122,9 @@ async fn a_cut_node_falls_silent_and_comes_back() -> Result<()> {
 
     let trace = observer.finish()?;
     let gap = trace.longest_gap(victim.ip);
-    assert!(
-        gap.from + trace.interval * 2 >= before,
-        "silent before the cut\n{trace}"
-    );
+    assert!(gap.from + trace.interval * 2 >= before, "silent before the cut\n{trace}");
     assert!(trace.changes(victim.ip).is_empty(), "{trace}");
-    assert!(
-        trace.longest_gap(witness.ip).length() < QUIET,
-        "the cut hit others too\n{trace}"
-    );
+    assert!(trace.longest_gap(witness.ip).length() < QUIET, "the cut hit others too\n{trace}");
     Ok(())
 }
 
@@ -164,10 +139,7 @@ async fn two_hosts_with_one_address_are_seen_as_rivals() -> Result<()> {
     let (second, rival) = fault::foreign_host(ip)?;
     until(SOON, "two answerers", async || {
         let seen = observer.peek(|trace| trace.rivalries(ip));
-        Ok(Look::when(
-            seen.iter().any(|it| it.sure > 10).then_some(()),
-            || format!("{seen:?}"),
-        ))
+        Ok(Look::when(seen.iter().any(|it| it.sure > 10).then_some(()), || format!("{seen:?}")))
     })
     .await?;
     rival.heal()?;
@@ -187,9 +159,7 @@ async fn thirty_addresses_are_watched_without_falling_behind() -> Result<()> {
     let observer = Observer::watch(&lab, &addresses)?;
     until(SOON, "three seconds of observation", async || {
         let now = observer.now();
-        Ok(Look::when((now.as_secs() >= 3).then_some(()), || {
-            format!("{now:?}")
-        }))
+        Ok(Look::when((now.as_secs() >= 3).then_some(()), || format!("{now:?}")))
     })
     .await?;
     let trace = observer.finish()?;
@@ -210,10 +180,7 @@ async fn a_stopped_api_server_answers_again_when_continued() -> Result<()> {
     let quick = ["get", "--raw", "/readyz", "--request-timeout=1s"];
     assert!(lab.kubectl(&quick).is_err());
     stopped.heal()?;
-    until(SOON, "the API server", async || {
-        lab.kubectl(&quick).map(Look::Seen)
-    })
-    .await?;
+    until(SOON, "the API server", async || lab.kubectl(&quick).map(Look::Seen)).await?;
     Ok(())
 }
 
@@ -225,15 +192,7 @@ async fn a_cut_port_is_closed_on_one_node_and_opens_again() -> Result<()> {
     let reachable = |node: &e2e::plan::Node| {
         let url = format!("https://{}:10250/healthz", node.ip);
         let mut curl = std::process::Command::new("curl");
-        curl.args([
-            "--insecure",
-            "--silent",
-            "--output",
-            "/dev/null",
-            "--max-time",
-            "1",
-            &url,
-        ]);
+        curl.args(["--insecure", "--silent", "--output", "/dev/null", "--max-time", "1", &url]);
         curl.status().map(|status| status.success())
     };
     let (victim, witness) = (&lab.nodes()[0], &lab.nodes()[1]);
@@ -255,9 +214,7 @@ async fn a_hung_program_is_found_stopped_and_continues() -> Result<()> {
     assert!(process.is_stopped());
     hung.heal()?;
     until(SOON, "kube-proxy", async || {
-        Ok(Look::when((!process.is_stopped()).then_some(()), || {
-            "stopped".to_owned()
-        }))
+        Ok(Look::when((!process.is_stopped()).then_some(()), || "stopped".to_owned()))
     })
     .await
 }
@@ -272,10 +229,7 @@ async fn the_host_outside_reaches_the_pool_through_a_node() -> Result<()> {
         command.args(["-n", CLIENT, "route", "get", "172.17.255.1"]);
         command.args(["from", "198.51.100.2", "iif", "out0"]);
         let route = e2e::namespace::output(&mut command)?;
-        assert!(
-            route.contains(&format!("via {} ", node.ip)),
-            "{POOL} from {OUTSIDE}: {route}"
-        );
+        assert!(route.contains(&format!("via {} ", node.ip)), "{POOL} from {OUTSIDE}: {route}");
     }
     lab.route_outside_via(&lab.nodes()[0].name)
 }

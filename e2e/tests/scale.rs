@@ -6,38 +6,28 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::Config;
+use e2e::many;
 use e2e::temp_ns::TempNamespace;
 use e2e::usage::{self, Usage};
 use e2e::wait::{Look, until};
 use e2e::writes::Writes;
-use e2e::many;
 use serde_json::{Value, json};
 
 const SERVICES: usize = 1_000;
-const MINUTE: Duration = Duration::from_secs(60);
-
-const CONFIG: &str = "
-apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: {name: scale}
-spec: {addresses: [172.17.240.0/21]}
----
-apiVersion: metallb.io/v1beta1
-kind: L2Advertisement
-metadata: {name: scale}
-spec: {ipAddressPools: [scale]}
-";
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Waits until nothing of ours has been written for two seconds.
 async fn quiet(lab: &Lab) -> Result<()> {
     let mut last = (Writes::now(lab)?, Instant::now());
-    until(Duration::from_secs(180), "two seconds without a write", async || {
+    until(Duration::from_mins(3), "two seconds without a write", async || {
         let now = Writes::now(lab)?;
         if now != last.0 {
             last = (now, Instant::now());
         }
         let rest = last.1.elapsed();
-        Ok(Look::when((rest > Duration::from_secs(2)).then_some(()), || format!("{rest:?} of rest")))
+        Ok(Look::when((rest > Duration::from_secs(2)).then_some(()), || {
+            format!("{rest:?} of rest")
+        }))
     })
     .await
 }
@@ -47,22 +37,23 @@ async fn idle_minute(lab: &Lab) -> Result<(Writes, Value)> {
     let begun = Instant::now();
     let (before, usage_before) = (Writes::now(lab)?, usages()?);
     until(2 * MINUTE, "a minute to pass", async || {
-        Ok(Look::when((begun.elapsed() >= MINUTE).then_some(()), || format!("{:?}", begun.elapsed())))
+        Ok(Look::when((begun.elapsed() >= MINUTE).then_some(()), || {
+            format!("{:?}", begun.elapsed())
+        }))
     })
     .await?;
     let writes = Writes::now(lab)?.since(&before);
     let mut programs = serde_json::Map::new();
     for ((name, old), (_, new)) in usage_before.iter().zip(usages()?) {
-        let pair = |(old, new): (&Usage, &Usage)| {
-            json!({"cpu_s": (new.processor.saturating_sub(old.processor)).as_secs_f64(), "rss_bytes": new.resident})
-        };
+        let pair = |(old, new): (&Usage, &Usage)| json!({"cpu_s": (new.processor.saturating_sub(old.processor)).as_secs_f64(), "rss_bytes": new.resident});
         programs.insert((*name).to_owned(), old.iter().zip(&new).map(pair).collect());
     }
     Ok((writes, Value::Object(programs)))
 }
 
 fn usages() -> Result<Vec<(&'static str, Vec<Usage>)>> {
-    let of = |name| Ok((name, usage::programs(name).into_iter().map(usage::of).collect::<Result<_>>()?));
+    let of =
+        |name| Ok((name, usage::programs(name).into_iter().map(usage::of).collect::<Result<_>>()?));
     ["controller", "speaker"].into_iter().map(of).collect()
 }
 
@@ -74,7 +65,7 @@ fn seconds(duration: Duration) -> f64 {
 #[ignore = "needs a lab: make e2e"]
 async fn a_thousand_services_get_addresses_at_once_and_then_nothing_is_written() -> Result<()> {
     let lab = Lab::attach()?;
-    let _config = Config::apply(&lab, CONFIG)?;
+    let _config = Config::pool(&lab, "scale", "172.17.240.0/21")?;
     TempNamespace::with(&lab, "scale", async |space| {
         let client = lab.kube_client().await?;
         many::create(&client, &space.name, 1).await?;
@@ -94,22 +85,46 @@ async fn a_thousand_services_get_addresses_at_once_and_then_nothing_is_written()
         quiet(&lab).await?;
         let burst = Writes::now(&lab)?.since(&before);
         let after_last = last.saturating_duration_since(last_made);
-        println!("{SERVICES} Services: made in {:.1} s, the last address {:.2} s after", seconds(last_made - begun), seconds(after_last));
-        println!("writes: {burst}");
-        let cost: Vec<Value> = usage_before.iter().zip(usages()?).map(|((name, old), (_, new))| {
-            let spent = old.iter().zip(&new).map(|(old, new)| seconds(new.processor.saturating_sub(old.processor)));
-            json!({"program": name, "cpu_s": spent.collect::<Vec<_>>()})
-        }).collect();
+        eprintln!(
+            "{SERVICES} Services: made in {:.1} s, the last address {:.2} s after",
+            seconds(last_made - begun),
+            seconds(after_last)
+        );
+        eprintln!("writes: {burst}");
+        let cost: Vec<Value> = usage_before
+            .iter()
+            .zip(usages()?)
+            .map(|((name, old), (_, new))| {
+                let spent = old
+                    .iter()
+                    .zip(&new)
+                    .map(|(old, new)| seconds(new.processor.saturating_sub(old.processor)));
+                json!({"program": name, "cpu_s": spent.collect::<Vec<_>>()})
+            })
+            .collect();
 
         let (idle, with_many) = idle_minute(&lab).await?;
-        println!("idle minute: {} writes ({idle})", idle.total());
+        eprintln!("idle minute: {} writes ({idle})", idle.total());
 
         let before = Writes::now(&lab)?;
-        lab.kubectl(&["-n", "metallb-system", "rollout", "restart", "deployment/ferrolb-controller"])?;
-        lab.kubectl(&["-n", "metallb-system", "rollout", "status", "deployment/ferrolb-controller", "--timeout=120s"])?;
+        lab.kubectl(&[
+            "-n",
+            "metallb-system",
+            "rollout",
+            "restart",
+            "deployment/ferrolb-controller",
+        ])?;
+        lab.kubectl(&[
+            "-n",
+            "metallb-system",
+            "rollout",
+            "status",
+            "deployment/ferrolb-controller",
+            "--timeout=120s",
+        ])?;
         quiet(&lab).await?;
         let restart = Writes::now(&lab)?.since(&before);
-        println!("controller restart: {restart}");
+        eprintln!("controller restart: {restart}");
 
         let figures = json!({
             "services": SERVICES,

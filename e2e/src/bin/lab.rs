@@ -83,16 +83,11 @@ fn main() -> ExitCode {
 fn listen_for_interrupts() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Registered before anything is started, served by a thread of its own.
     let (mut interrupted, mut terminated) = {
         let _guard = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
     std::thread::spawn(move || {
         runtime.block_on(async {
@@ -126,21 +121,14 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Images { files } => {
             let lab = Lab::find()?;
             up::import(&lab, &files)?;
-            println!(
-                "lab: {} archives imported into {} nodes",
-                files.len(),
-                lab.nodes().len()
-            );
+            println!("lab: {} archives imported into {} nodes", files.len(), lab.nodes().len());
         }
         Task::Kubectl { args } => return run(Lab::find()?.command("kubectl").args(args)),
         Task::Helm { args } => return run(Lab::find()?.command("helm").args(args)),
         Task::Exec { machine, command } => {
             let lab = Lab::find()?;
-            let namespace = if machine.starts_with(PREFIX) {
-                machine
-            } else {
-                format!("{PREFIX}{machine}")
-            };
+            let namespace =
+                if machine.starts_with(PREFIX) { machine } else { format!("{PREFIX}{machine}") };
             let (program, args) = command.split_first().context("no command")?;
             let mut command = inside(&namespace, program);
             lab.equip(&mut command);
@@ -176,10 +164,7 @@ fn status(lab: &Lab) -> Result<()> {
         };
         println!("{name:<24} {:>8} {state}", process.pid);
     }
-    println!(
-        "client: nsenter --net={}",
-        e2e::namespace::path(CLIENT).display()
-    );
+    println!("client: nsenter --net={}", e2e::namespace::path(CLIENT).display());
     println!("kubectl: {}", lab.folder.path("bin/kubectl").display());
     print!("{}", lab.kubectl(&["get", "nodes", "-o", "wide"])?);
     Ok(())
@@ -209,24 +194,17 @@ fn watch(addresses: &[Ipv4Addr], seconds: u64) -> Result<ExitCode> {
 fn run(command: &mut Command) -> Result<ExitCode> {
     // setpriv: if this process is killed outright, the command goes with it.
     let mut guarded = Command::new("setpriv");
-    guarded
-        .args(["--pdeathsig", "KILL", "--"])
-        .arg(command.get_program());
+    guarded.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
     guarded.args(command.get_args());
     for (key, value) in command.get_envs() {
         guarded.env(key, value.unwrap_or_default());
     }
-    let mut child = guarded
-        .stdin(Stdio::inherit())
-        .spawn()
-        .context("starting the command")?;
+    let mut child = guarded.stdin(Stdio::inherit()).spawn().context("starting the command")?;
     let process = Process::with_pid(i32::try_from(child.id())?);
     let mut stopping = None;
     loop {
         if let Some(status) = child.try_wait()? {
-            let code = status
-                .code()
-                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
             return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
         }
         if interrupt::requested() && stopping.is_none() {

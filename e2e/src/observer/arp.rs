@@ -150,10 +150,7 @@ mod tests {
     fn tells_the_kinds_apart() {
         let kind = |frame: &[u8]| Arp::parse(frame).unwrap().kind;
         assert_eq!(kind(&Arp::request(MAC, B, B)), Kind::GratuitousRequest);
-        assert_eq!(
-            kind(&Arp::request(MAC, Ipv4Addr::UNSPECIFIED, B)),
-            Kind::Probe
-        );
+        assert_eq!(kind(&Arp::request(MAC, Ipv4Addr::UNSPECIFIED, B)), Kind::Probe);
         assert_eq!(kind(&reply(Arp::request(MAC, B, B))), Kind::GratuitousReply);
         let mut unicast = reply(Arp::request(MAC, B, A));
         unicast[0..6].copy_from_slice(&MAC.0);

@@ -52,7 +52,9 @@ impl Axis {
     pub fn place(&self, value: f64) -> f64 {
         match self.spread {
             Spread::Linear => (value - self.low) / (self.high - self.low),
-            Spread::Logarithmic => (value.max(self.low) / self.low).log10() / (self.high / self.low).log10(),
+            Spread::Logarithmic => {
+                (value.max(self.low) / self.low).log10() / (self.high / self.low).log10()
+            }
         }
     }
 }
@@ -72,7 +74,11 @@ fn counted(last: f64) -> impl Iterator<Item = f64> {
 /// A tick's value without decimals that say nothing: `0.5`, `20`.
 pub fn plain(value: f64) -> String {
     let text = significant(value);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

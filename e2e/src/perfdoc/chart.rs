@@ -108,7 +108,10 @@ impl Chart<'_> {
                 writeln!(svg, "<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\">{text}</text>")?;
             }
         }
-        writeln!(svg, "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" stroke=\"#222222\" fill=\"none\"/>")?;
+        writeln!(
+            svg,
+            "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" stroke=\"#222222\" fill=\"none\"/>"
+        )?;
         for (place, text) in &self.x_ticks {
             let x = self.across(*place);
             writeln!(svg, "<path d=\"M{x:.1} {bottom}v5\" stroke=\"#222222\"/>")?;
@@ -131,9 +134,13 @@ impl Chart<'_> {
         let Series { mark, points, .. } = &self.series[at];
         let place = |point: &Point| (self.across(point.x), down(axis.place(point.y)));
         if *mark == Mark::Line {
-            let path: Vec<_> = points.iter().map(place).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+            let path: Vec<_> =
+                points.iter().map(place).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
             let path = path.join("L");
-            writeln!(svg, "<path d=\"M{path}\" stroke=\"{colour}\" stroke-width=\"2\" fill=\"none\"/>")?;
+            writeln!(
+                svg,
+                "<path d=\"M{path}\" stroke=\"{colour}\" stroke-width=\"2\" fill=\"none\"/>"
+            )?;
         }
         for point in points {
             let (x, y) = place(point);
@@ -177,14 +184,20 @@ fn shape(svg: &mut String, at: usize, colour: &str, (x, y): (f64, f64), mark: Ma
             writeln!(svg, "<path d=\"M{x:.1} {y:.1}h22\" stroke=\"{colour}\" stroke-width=\"3\"/>")
         }
         (Mark::Dots, _) => {
-            writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\" fill-opacity=\"0.45\"/>")
+            writeln!(
+                svg,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\" fill-opacity=\"0.45\"/>"
+            )
         }
         (Mark::Line | Mark::Labelled, 0) => {
             writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>")
         }
         (Mark::Line | Mark::Labelled, 1) => {
             let (x, y) = (x - 4.5, y - 4.5);
-            writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"9\" height=\"9\" fill=\"{colour}\"/>")
+            writeln!(
+                svg,
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"9\" height=\"9\" fill=\"{colour}\"/>"
+            )
         }
         (Mark::Line | Mark::Labelled, _) => {
             let (x, y) = (x, y - 6.0);

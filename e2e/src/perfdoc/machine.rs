@@ -23,7 +23,8 @@ impl Machine {
         ensure!(output.status.success(), "rustc -vV failed");
         let version = String::from_utf8(output.stdout)?;
         let host = field(&version, "host:").context("rustc names no host")?;
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's name")?;
+        let kernel =
+            fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's name")?;
         Ok(Self {
             processor: field(&fs::read_to_string("/proc/cpuinfo")?, "model name"),
             cores: thread::available_parallelism()?.get(),

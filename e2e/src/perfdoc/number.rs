@@ -78,7 +78,11 @@ fn unit(nanoseconds: f64) -> (f64, &'static str) {
 pub fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let high = sorted.get(middle)?;
-    Some(if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], *high) } else { *high })
+    Some(if sorted.len().is_multiple_of(2) {
+        f64::midpoint(sorted[middle - 1], *high)
+    } else {
+        *high
+    })
 }
 
 /// The smallest value that 99 % do not exceed; of fewer than a hundred that would be the largest,
@@ -126,7 +130,10 @@ mod tests {
 
     #[test]
     fn quantiles_of_few_and_of_many() {
-        assert_eq!((median(&[]), median(&[1.0, 2.0, 9.0]), median(&[1.0, 3.0])), (None, Some(2.0), Some(2.0)));
+        assert_eq!(
+            (median(&[]), median(&[1.0, 2.0, 9.0]), median(&[1.0, 3.0])),
+            (None, Some(2.0), Some(2.0))
+        );
         let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
         assert_eq!((p99(&hundred), p99(&hundred[..99])), (Some(99.0), None));
     }

@@ -10,13 +10,11 @@ pub struct Scale {
     pub services: u64,
     pub created_s: f64,
     pub last_address_after_last_creation_s: f64,
-    pub status_writes: u64,
-    /// As `1000 PATCH services/status, 1000 POST services`.
-    pub burst: String,
+    pub burst: Writes,
     pub burst_cost: Vec<Spent>,
     pub idle_writes: u64,
-    /// Written while the controller was restarted; in the form of `burst`.
-    pub restart: String,
+    /// While the controller was restarted.
+    pub restart: Writes,
     pub with_1: Programs,
     pub with_1000: Programs,
 }
@@ -37,24 +35,42 @@ pub struct AtRest {
     pub rss_bytes: u64,
 }
 
-/// One kind of write to the API server, and how many there were.
+/// Writes to the API server; in the file as `7 PATCH services/status, 12 POST services`.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Writes(pub Vec<Write>);
+
+/// One kind of write, and how many there were.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Write<'a> {
+pub struct Write {
     pub count: u64,
-    pub verb: &'a str,
-    pub resource: &'a str,
+    /// As `services/status`.
+    pub resource: String,
+    /// As `PATCH services/status`.
+    pub kind: String,
 }
 
-/// Parses `7 PATCH services/status, 12 POST services`.
-pub fn writes(text: &str) -> Result<Vec<Write<'_>>> {
-    let kinds = text.split(", ").filter(|kind| !kind.is_empty());
-    kinds.map(|kind| write(kind).with_context(|| format!("not a kind of write: {kind}"))).collect()
+impl Writes {
+    pub fn to(&self, resource: &str) -> u64 {
+        self.0.iter().filter(|write| write.resource == resource).map(|write| write.count).sum()
+    }
 }
 
-fn write(kind: &str) -> Option<Write<'_>> {
-    let (count, rest) = kind.split_once(' ')?;
-    let (verb, resource) = rest.split_once(' ')?;
-    Some(Write { count: count.parse().ok()?, verb, resource })
+impl TryFrom<String> for Writes {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        let writes = text.split(", ").filter(|write| !write.is_empty());
+        let parse = |text| parse(text).with_context(|| format!("not a kind of write: \"{text}\""));
+        writes.map(parse).collect::<Result<_>>().map(Self)
+    }
+}
+
+fn parse(text: &str) -> Option<Write> {
+    let (count, kind) = text.split_once(' ')?;
+    let (_, resource) = kind.split_once(' ')?;
+    let (resource, kind) = (resource.to_owned(), kind.to_owned());
+    Some(Write { count: count.parse().ok()?, resource, kind })
 }
 
 #[cfg(test)]
@@ -63,11 +79,12 @@ mod tests {
 
     #[test]
     fn writes_are_read_as_the_test_prints_them() -> Result<()> {
-        let patch = Write { count: 7, verb: "PATCH", resource: "services/status" };
-        let post = Write { count: 12, verb: "POST", resource: "services" };
-        assert_eq!(writes("7 PATCH services/status, 12 POST services")?, [patch, post]);
-        assert_eq!(writes("")?, []);
-        assert!(writes("many POST services").is_err());
+        let text = "8 PATCH services/status, 12 POST services, 1 PUT services/status";
+        let writes = Writes::try_from(text.to_owned())?;
+        assert_eq!((writes.to("services/status"), writes.to("services")), (9, 12));
+        assert_eq!(writes.0[1].kind, "POST services");
+        assert_eq!(Writes::try_from(String::new())?.0, []);
+        assert!(Writes::try_from("many POST services".to_owned()).is_err());
         Ok(())
     }
 }

@@ -19,12 +19,7 @@ fn trace(script: &str) -> Trace {
         let ask = ms(10 * index as u64);
         trace.asks.push(ask);
         let mut answer = |mac: Mac, after: u64| {
-            trace.answers.push(Answer {
-                at: ask + ms(after),
-                ip: IP,
-                mac,
-                frame_source: mac,
-            });
+            trace.answers.push(Answer { at: ask + ms(after), ip: IP, mac, frame_source: mac });
         };
         match who {
             b'.' => {}
@@ -42,14 +37,7 @@ fn trace(script: &str) -> Trace {
 #[test]
 fn measures_a_gap_from_the_first_unanswered_ask_to_the_next_answer() {
     let gap = trace("aa...bb").longest_gap(IP);
-    assert_eq!(
-        gap,
-        Gap {
-            from: ms(20),
-            to: ms(51),
-            asks: 3
-        }
-    );
+    assert_eq!(gap, Gap { from: ms(20), to: ms(51), asks: 3 });
     assert_eq!(gap.length(), ms(31));
 }
 
@@ -62,14 +50,7 @@ fn finds_the_longest_of_several_gaps() {
 
 #[test]
 fn ends_an_open_gap_with_the_trace() {
-    assert_eq!(
-        trace("aa..").longest_gap(IP),
-        Gap {
-            from: ms(20),
-            to: ms(40),
-            asks: 2
-        }
-    );
+    assert_eq!(trace("aa..").longest_gap(IP), Gap { from: ms(20), to: ms(40), asks: 2 });
 }
 
 #[test]
@@ -95,16 +76,8 @@ fn keeps_addresses_apart() {
 #[test]
 fn counts_changes_by_who_answers_first() {
     let want = [
-        Change {
-            at: ms(31),
-            from: mac(b'a'),
-            to: mac(b'b'),
-        },
-        Change {
-            at: ms(41),
-            from: mac(b'b'),
-            to: mac(b'a'),
-        },
+        Change { at: ms(31), from: mac(b'a'), to: mac(b'b') },
+        Change { at: ms(41), from: mac(b'b'), to: mac(b'a') },
     ];
     // In the last round `a` answers before `b`: no change.
     assert_eq!(trace("aa.bBa").changes(IP), want);
@@ -121,16 +94,7 @@ fn joins_asks_with_two_answers_into_times() {
     let found = trace(&script).rivalries(IP);
     assert_eq!(found.len(), 2);
     let both = BTreeSet::from([mac(b'a'), mac(b'b')]);
-    assert_eq!(
-        found[0],
-        Rivalry {
-            from: ms(10),
-            to: ms(20),
-            macs: both,
-            asks: 2,
-            sure: 2
-        }
-    );
+    assert_eq!(found[0], Rivalry { from: ms(10), to: ms(20), macs: both, asks: 2, sure: 2 });
 }
 
 #[test]
@@ -178,12 +142,7 @@ fn prints_a_timeline() {
     trace.name(mac(b'b'), "n2");
     let mac = mac(b'b');
     let kind = Kind::GratuitousRequest;
-    trace.announcements.push(Announcement {
-        at: ms(89),
-        ip: IP,
-        mac,
-        kind,
-    });
+    trace.announcements.push(Announcement { at: ms(89), ip: IP, mac, kind });
     let text = trace.to_string();
     let want = "  172.17.255.1
         0.000 -     0.040  n1 (5 asks)

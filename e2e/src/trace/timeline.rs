@@ -34,12 +34,7 @@ fn runs(trace: &Trace, ip: Ipv4Addr) -> Vec<Run> {
                 last.to = round.asked;
                 last.asks += 1;
             }
-            _ => runs.push(Run {
-                from: round.asked,
-                to: round.asked,
-                who,
-                asks: 1,
-            }),
+            _ => runs.push(Run { from: round.asked, to: round.asked, who, asks: 1 }),
         }
     }
     // A single silent ask between two of the same owner is a late answer, and no news.
@@ -67,11 +62,7 @@ fn said(trace: &Trace, announcement: &Announcement) -> String {
         Kind::Probe => "probe",
         Kind::Answer | Kind::Question => "?",
     };
-    format!(
-        "{} {} {what}",
-        seconds(announcement.at),
-        trace.called(announcement.mac)
-    )
+    format!("{} {} {what}", seconds(announcement.at), trace.called(announcement.mac))
 }
 
 impl fmt::Display for Trace {

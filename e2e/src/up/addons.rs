@@ -11,15 +11,13 @@ use crate::wait::Look;
 const DNS: &str = include_str!("../../manifests/coredns.yaml");
 
 pub(super) fn apply(lab: &Lab) -> Result<()> {
-    lab.apply(&DNS.replace("DNS_SERVICE", &DNS_SERVICE.to_string()))
-        .map(drop)
+    lab.apply(&DNS.replace("DNS_SERVICE", &DNS_SERVICE.to_string())).map(drop)
 }
 
 pub(super) fn await_ready(lab: &Lab) -> Result<()> {
     // The controllers make it some seconds after their start; pods are refused until then.
     await_in(lab, "the default service account", || {
-        lab.kubectl(&["get", "serviceaccount", "default"])
-            .map(Look::Seen)
+        lab.kubectl(&["get", "serviceaccount", "default"]).map(Look::Seen)
     })?;
     await_in(lab, "cluster DNS", || {
         let path = "jsonpath={.status.readyReplicas}";

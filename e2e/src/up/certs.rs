@@ -31,23 +31,9 @@ pub(super) fn issue(folder: &Folder, plan: &Plan) -> Result<()> {
         plan.control.ip.to_string(),
         plan.control.ip6.to_string(),
     ];
-    certify(
-        folder,
-        &authority,
-        "apiserver",
-        "kube-apiserver",
-        "",
-        &names,
-    )?;
+    certify(folder, &authority, "apiserver", "kube-apiserver", "", &names)?;
     // The API server itself, when it asks kubelets for logs.
-    certify(
-        folder,
-        &authority,
-        "apiserver-client",
-        "kube-apiserver",
-        "system:masters",
-        &[],
-    )?;
+    certify(folder, &authority, "apiserver-client", "kube-apiserver", "system:masters", &[])?;
 
     let users = [
         ("admin", "admin", "system:masters"),
@@ -63,14 +49,7 @@ pub(super) fn issue(folder: &Folder, plan: &Plan) -> Result<()> {
         let name = format!("system:node:{}", node.name);
         let addresses = [node.ip.to_string(), node.ip6.to_string(), node.name.clone()];
         // One certificate for both roles: the kubelet serves, and it is a client.
-        certify(
-            folder,
-            &authority,
-            &node.name,
-            &name,
-            "system:nodes",
-            &addresses,
-        )?;
+        certify(folder, &authority, &node.name, &name, "system:nodes", &addresses)?;
         configure(folder, plan, &node.name)?;
     }
     Ok(())
@@ -79,14 +58,9 @@ pub(super) fn issue(folder: &Folder, plan: &Plan) -> Result<()> {
 fn found(folder: &Folder) -> Result<Authority> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "ferrolb-lab");
+    params.distinguished_name.push(DnType::CommonName, "ferrolb-lab");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     write(&folder.pki("ca.crt"), params.self_signed(&key)?.pem())?;
     Ok(Issuer::new(params, key))
 }
@@ -104,19 +78,12 @@ fn certify(
     let mut params = CertificateParams::new(addresses)?;
     params.distinguished_name.push(DnType::CommonName, name);
     if !group.is_empty() {
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, group);
+        params.distinguished_name.push(DnType::OrganizationName, group);
     }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    write(
-        &folder.pki(&format!("{file}.crt")),
-        params.signed_by(&key, authority)?.pem(),
-    )?;
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    write(&folder.pki(&format!("{file}.crt")), params.signed_by(&key, authority)?.pem())?;
     write(&folder.pki(&format!("{file}.key")), key.serialize_pem())
 }
 
@@ -136,8 +103,5 @@ fn configure(folder: &Folder, plan: &Plan, who: &str) -> Result<()> {
             "client-key": folder.pki(&format!("{who}.key")),
         }}],
     });
-    write(
-        &folder.kubeconfig(who),
-        serde_json::to_string_pretty(&config)?,
-    )
+    write(&folder.kubeconfig(who), serde_json::to_string_pretty(&config)?)
 }

@@ -45,10 +45,7 @@ pub(super) fn start_api(lab: &Lab) -> Result<()> {
             format!("--tls-private-key-file={}", pki("apiserver.key")),
             format!("--client-ca-file={}", pki("ca.crt")),
             format!("--kubelet-certificate-authority={}", pki("ca.crt")),
-            format!(
-                "--kubelet-client-certificate={}",
-                pki("apiserver-client.crt")
-            ),
+            format!("--kubelet-client-certificate={}", pki("apiserver-client.crt")),
             format!("--kubelet-client-key={}", pki("apiserver-client.key")),
             // Without it the controllers look for it again and again before they start.
             format!("--requestheader-client-ca-file={}", pki("ca.crt")),
@@ -59,10 +56,7 @@ pub(super) fn start_api(lab: &Lab) -> Result<()> {
             // Node names resolve nowhere; without this, `kubectl logs` and `exec` try to.
             "--kubelet-preferred-address-types=InternalIP".to_owned(),
             format!("--service-account-key-file={}", pki("service-accounts.pub")),
-            format!(
-                "--service-account-signing-key-file={}",
-                pki("service-accounts.key")
-            ),
+            format!("--service-account-signing-key-file={}", pki("service-accounts.key")),
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
             "--authorization-mode=Node,RBAC".to_owned(),
             "--enable-admission-plugins=NodeRestriction".to_owned(),
@@ -73,10 +67,8 @@ pub(super) fn start_api(lab: &Lab) -> Result<()> {
 }
 
 pub(super) fn await_api(lab: &Lab) -> Result<()> {
-    await_in(lab, "the API server", || {
-        lab.kubectl(&["get", "--raw", "/readyz"]).map(Look::Seen)
-    })
-    .map(drop)
+    await_in(lab, "the API server", || lab.kubectl(&["get", "--raw", "/readyz"]).map(Look::Seen))
+        .map(drop)
 }
 
 pub(super) fn start_controllers(lab: &Lab) -> Result<()> {
@@ -85,22 +77,14 @@ pub(super) fn start_controllers(lab: &Lab) -> Result<()> {
     let pki = |name: &str| folder.pki(name).display().to_string();
     let mut manager = as_user(folder, "controller-manager");
     manager.extend([
-        format!(
-            "--service-account-private-key-file={}",
-            pki("service-accounts.key")
-        ),
+        format!("--service-account-private-key-file={}", pki("service-accounts.key")),
         format!("--root-ca-file={}", pki("ca.crt")),
         "--use-service-account-credentials=true".to_owned(),
     ]);
     let name = "kube-controller-manager";
     folder.spawn(name, space, &facts.parts.join(name), &manager)?;
     let name = "kube-scheduler";
-    folder.spawn(
-        name,
-        space,
-        &facts.parts.join(name),
-        &as_user(folder, "scheduler"),
-    )
+    folder.spawn(name, space, &facts.parts.join(name), &as_user(folder, "scheduler"))
 }
 
 /// The arguments both controllers take: who they are, and that they are the only one.

@@ -44,11 +44,7 @@ impl Cgroups {
         if let Some(missing) = NEEDED.iter().find(|name| !controllers.contains(name)) {
             bail!("cgroup version 1 without the {missing} controller under /sys/fs/cgroup");
         }
-        Ok(if unified.is_some() {
-            Self::Hybrid
-        } else {
-            Self::V1
-        })
+        Ok(if unified.is_some() { Self::Hybrid } else { Self::V1 })
     }
 }
 
@@ -58,10 +54,7 @@ pub(super) fn check() -> Result<Cgroups> {
         bail!("the lab makes network namespaces: run it as root");
     }
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let has = |program: &str| {
-        path.split(':')
-            .any(|dir| Path::new(dir).join(program).exists())
-    };
+    let has = |program: &str| path.split(':').any(|dir| Path::new(dir).join(program).exists());
     let programs = [
         "buildah",
         "busybox",
@@ -73,10 +66,7 @@ pub(super) fn check() -> Result<Cgroups> {
         "nsenter",
         "runc",
     ];
-    let missing: Vec<_> = programs
-        .into_iter()
-        .filter(|program| !has(program))
-        .collect();
+    let missing: Vec<_> = programs.into_iter().filter(|program| !has(program)).collect();
     if !missing.is_empty() || !Path::new("/usr/lib/cni/bridge").exists() {
         bail!("missing programs {missing:?} or the CNI plugins: run e2e/deps.sh");
     }
@@ -85,10 +75,7 @@ pub(super) fn check() -> Result<Cgroups> {
 
 fn is_root() -> Result<bool> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("Uid:"))
-        .context("no Uid line")?;
+    let line = status.lines().find(|line| line.starts_with("Uid:")).context("no Uid line")?;
     Ok(line.split_whitespace().nth(2) == Some("0"))
 }
 
@@ -122,10 +109,7 @@ pub(super) fn under(hierarchy: &Path, folder: &Folder) -> std::path::PathBuf {
 /// Passes on to the children of this group every controller that it has itself.
 fn delegate(group: &Path) -> Result<()> {
     let available = fs::read_to_string(group.join("cgroup.controllers"))?;
-    let all: Vec<_> = available
-        .split_whitespace()
-        .map(|name| format!("+{name}"))
-        .collect();
+    let all: Vec<_> = available.split_whitespace().map(|name| format!("+{name}")).collect();
     fs::write(group.join("cgroup.subtree_control"), all.join(" ")).with_context(|| {
         format!(
             "{} cannot pass its controllers on. In a container, its own processes stand in the way: \
@@ -152,20 +136,16 @@ cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0
     fn tells_the_three_arrangements_apart() {
         let both = format!("{V1}cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n");
         let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        for (mounts, want) in [
-            (V1, Cgroups::V1),
-            (both.as_str(), Cgroups::Hybrid),
-            (unified, Cgroups::V2),
-        ] {
+        for (mounts, want) in
+            [(V1, Cgroups::V1), (both.as_str(), Cgroups::Hybrid), (unified, Cgroups::V2)]
+        {
             assert_eq!(Cgroups::from_mounts(mounts).unwrap(), want, "{mounts}");
         }
     }
 
     #[test]
     fn names_the_missing_controller() {
-        let error = Cgroups::from_mounts("tmpfs / tmpfs rw 0 0\n")
-            .unwrap_err()
-            .to_string();
+        let error = Cgroups::from_mounts("tmpfs / tmpfs rw 0 0\n").unwrap_err().to_string();
         assert!(error.contains("cpu"), "{error}");
     }
 }

@@ -51,19 +51,13 @@ fn import_into(lab: &Lab, node: &Node, archives: &[PathBuf]) -> Result<()> {
         command.arg("-a").arg(&socket).args(["-n", "k8s.io"]);
         command
     };
-    until_blocking(
-        Duration::from_secs(30),
-        &format!("containerd of {}", node.name),
-        || output(ctr().arg("version")).map(Look::Seen),
-    )?;
+    until_blocking(Duration::from_secs(30), &format!("containerd of {}", node.name), || {
+        output(ctr().arg("version")).map(Look::Seen)
+    })?;
     let snapshotter = snapshotter(&lab.folder);
     for archive in archives {
-        output(
-            ctr()
-                .args(["images", "import", "--snapshotter", snapshotter])
-                .arg(archive),
-        )
-        .with_context(|| format!("importing {} into {}", archive.display(), node.name))?;
+        output(ctr().args(["images", "import", "--snapshotter", snapshotter]).arg(archive))
+            .with_context(|| format!("importing {} into {}", archive.display(), node.name))?;
     }
     Ok(())
 }

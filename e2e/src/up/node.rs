@@ -19,10 +19,7 @@ pub(super) fn start_runtime(lab: &Lab, node: &Node) -> Result<()> {
     let folder = &lab.folder;
     let networks = folder.node(&node.name, "cni");
     create_dir(&networks)?;
-    write(
-        &networks.join("10-lab.conflist"),
-        network(folder, node).to_string(),
-    )?;
+    write(&networks.join("10-lab.conflist"), network(folder, node).to_string())?;
     let config = folder.node(&node.name, "containerd.toml");
     write(&config, runtime(folder, node))?;
     folder.spawn(
@@ -46,11 +43,7 @@ pub(super) fn snapshotter(folder: &Folder) -> &'static str {
         .filter(|(place, _)| holds(place))
         .max_by_key(|(place, _)| place.len())
         .map_or("", |(_, kind)| kind);
-    if kind == "overlay" {
-        "native"
-    } else {
-        "overlayfs"
-    }
+    if kind == "overlay" { "native" } else { "overlayfs" }
 }
 
 fn runtime(folder: &Folder, node: &Node) -> String {

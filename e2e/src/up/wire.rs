@@ -29,24 +29,15 @@ pub(super) fn lay(plan: &Plan) -> Result<()> {
     }
     // The client is the router of all the others. Each needs a default route even for addresses
     // that never leave it: kube-proxy rewrites a packet to a Service only after the route lookup.
-    for machine in plan
-        .machines()
-        .filter(|machine| machine.namespace != CLIENT)
-    {
+    for machine in plan.machines().filter(|machine| machine.namespace != CLIENT) {
         let Plan { client, .. } = plan;
         ip(
             &machine.namespace,
-            &format!(
-                "route add default via {}\nroute add default via {}\n",
-                client.ip, client.ip6
-            ),
+            &format!("route add default via {}\nroute add default via {}\n", client.ip, client.ip6),
         )?;
     }
     // The pool is on the segment for the client: it asks for those addresses itself.
-    ip(
-        CLIENT,
-        &format!("route add {POOL} dev eth0\nroute add {POOL6} dev eth0\n"),
-    )?;
+    ip(CLIENT, &format!("route add {POOL} dev eth0\nroute add {POOL6} dev eth0\n"))?;
     for machine in plan.machines() {
         ip(&machine.namespace, &pod_routes(plan, machine))?;
     }
@@ -55,14 +46,7 @@ pub(super) fn lay(plan: &Plan) -> Result<()> {
 
 /// Makes a machine and plugs it into the switch. Also used for hosts that tests add.
 pub fn plug(machine: &Machine) -> Result<()> {
-    let Machine {
-        namespace,
-        ip: address,
-        ip6,
-        mac,
-        port,
-        ..
-    } = machine;
+    let Machine { namespace, ip: address, ip6, mac, port, .. } = machine;
     add(namespace)?;
     sysctl(
         namespace,
@@ -142,11 +126,5 @@ fn lay_outside(plan: &Plan) -> Result<()> {
 
 /// Sends what comes from outside for the pool to this node, whoever owns the address.
 pub fn route_outside(node: &Machine) -> Result<()> {
-    ip(
-        CLIENT,
-        &format!(
-            "route replace {POOL} via {} table {OUTSIDE_TABLE}\n",
-            node.ip
-        ),
-    )
+    ip(CLIENT, &format!("route replace {POOL} via {} table {OUTSIDE_TABLE}\n", node.ip))
 }
