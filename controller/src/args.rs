@@ -2,7 +2,7 @@
 //! checked once; nothing else reads the environment.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,9 +178,7 @@ impl Args {
         if self.lease_renew.is_zero() || self.lease_renew * 2 >= self.lease_duration {
             return Err(Error::LeaseTooShort);
         }
-        let everywhere = |port: u16| {
-            (port != 0).then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
-        };
+        let everywhere = |port: u16| (port != 0).then(|| kit::admin::everywhere(port));
         Ok(Config {
             metrics: everywhere(self.port),
             health: everywhere(self.health_probe_port),
@@ -244,7 +242,7 @@ mod tests {
         let config = args.check(Some("metallb-system\n".to_owned())).unwrap();
         assert_eq!(config.namespace, "metallb-system");
         assert_eq!(config.class.as_deref(), Some("metallb"));
-        assert_eq!(config.metrics, Some("0.0.0.0:9120".parse().unwrap()));
+        assert_eq!(config.metrics.map(|address| address.port()), Some(9120));
         assert!(config.ignored.contains(&"disable-cert-rotation"));
         assert!(config.ignored.contains(&"tls-min-version"));
     }

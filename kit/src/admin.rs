@@ -1,6 +1,6 @@
 //! The servers for metrics and health. They tell what they are given and decide nothing.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -73,6 +73,14 @@ fn health_route(ask: impl Fn() -> Health + Send + Sync + 'static) -> axum::routi
             }
         }
     })
+}
+
+/// All of this machine's addresses, at `port`: both families where the kernel has IPv6, else IPv4. A
+/// kernel that was started without IPv6 refuses every such socket.
+pub fn everywhere(port: u16) -> SocketAddr {
+    let has_v6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let any = if has_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    SocketAddr::new(any, port)
 }
 
 /// Serves `routes` in plain HTTP on `address` until `stop`.

@@ -2,7 +2,7 @@
 //! them. MetalLB's flags and environment variables are all accepted.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -181,7 +181,6 @@ impl Args {
         let without_effect = self.ignored.given();
         let exclusions = exclude_file::read(&self.excludel2_file)?;
         let mesh = self.mesh()?;
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, self.health_probe_port));
         Ok(Config {
             node: self.node_name,
@@ -195,7 +194,7 @@ impl Args {
             exclusions,
             announcements_per_second: self.announcements_per_second,
             mesh,
-            metrics: (self.port != 0).then_some(any),
+            metrics: (self.port != 0).then(|| kit::admin::everywhere(self.port)),
             health: (self.health_probe_port != 0).then_some(local),
             log_level: self.log_level,
             without_effect,

@@ -17,6 +17,8 @@ mod field;
 mod in_lab;
 #[path = "../perfdoc/input.rs"]
 mod input;
+#[path = "../perfdoc/label.rs"]
+mod label;
 #[path = "../perfdoc/machine.rs"]
 mod machine;
 #[path = "../perfdoc/micro.rs"]

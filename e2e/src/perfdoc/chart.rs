@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::axis::{Axis, Spread};
+use crate::label::{broken, escaped, width};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;
@@ -12,8 +13,6 @@ const TOP: f64 = 84.0;
 const BOTTOM: f64 = 72.0;
 /// Told apart also by those who do not see all colours; shapes differ as well.
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#00805c", "#aa4499"];
-/// Long names below the axis are broken at about so many characters.
-const LINE: usize = 22;
 
 /// One value, and the bounds of its confidence interval if it has one.
 #[derive(Debug, Clone, Copy)]
@@ -86,10 +85,12 @@ impl Chart<'_> {
         let mut legend = LEFT;
         for (at, series) in self.series.iter().enumerate() {
             let colour = COLOURS[at % COLOURS.len()];
+            // A bar is longer than it is high.
+            legend += if series.mark == Mark::Bar { 10.0 } else { 0.0 };
             shape(svg, at, colour, (legend + 5.0, 62.0), series.mark)?;
             let name = escaped(&series.name);
-            writeln!(svg, "<text x=\"{:.1}\" y=\"66\">{name}</text>", legend + 16.0)?;
-            legend += 34.0 + 6.6 * width(&series.name);
+            writeln!(svg, "<text x=\"{:.1}\" y=\"66\">{name}</text>", legend + 20.0)?;
+            legend += 38.0 + 6.6 * width(&series.name);
             self.marks(svg, &axis, at, colour)?;
         }
         svg.push_str("</svg>\n");
@@ -203,46 +204,5 @@ fn shape(svg: &mut String, at: usize, colour: &str, (x, y): (f64, f64), mark: Ma
             let (x, y) = (x, y - 6.0);
             writeln!(svg, "<path d=\"M{x:.1} {y:.1}l6 10h-12z\" fill=\"{colour}\"/>")
         }
-    }
-}
-
-/// Characters, which is about how wide a text is.
-fn width(text: &str) -> f64 {
-    f64::from(u32::try_from(text.chars().count()).unwrap_or(u32::MAX))
-}
-
-/// In lines of about the same length.
-fn broken(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + word.chars().count() < LINE => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_broken_between_words() {
-        let text = "node cut off while the API server is stopped";
-        assert_eq!(broken(text), ["node cut off while the", "API server is stopped"]);
-    }
-
-    #[test]
-    fn what_xml_reserves_is_escaped() {
-        assert_eq!(escaped("a < b & c"), "a &lt; b &amp; c");
     }
 }

@@ -20,10 +20,10 @@ pub fn section(page: &mut Page, faults: &[Fault]) {
         return page.left_out("When something fails");
     }
     page.heading("When something fails");
-    page.paragraph(&format!(
-        "How long an address was without an answer, in milliseconds, seen by a client that asks for it \
-         all the time. p99 where\n*n* allows it. Of {COLUMN}: lowest / median / highest."
-    ));
+    page.paragraph(
+        "How long an address went unanswered, in milliseconds. p99 where *n* allows it. In the other run: \
+         lowest / median / highest.",
+    );
     let rows: Vec<_> = faults.iter().map(|fault| row(page, fault)).collect();
     page.table(&["Fault", "n", "Lowest", "Median", "p99", "Highest", COLUMN], &rows);
     page.plot("failover.svg", &chart(&faults));
@@ -67,7 +67,9 @@ fn chart<'a>(faults: &[Sorted<'a>]) -> Chart<'a> {
         subtitle: "every value, and the medians; n below each".to_owned(),
         x_title: "fault",
         x_ticks: places()
-            .map(|(x, fault)| (x, format!("{} (n = {})", fault.fault, fault.values.len())))
+            .map(|(x, fault)| {
+                (x, format!("{} (n\u{a0}=\u{a0}{})", fault.fault, fault.values.len()))
+            })
             .collect(),
         y_title: "time, ms",
         spread: Spread::Linear,

@@ -15,14 +15,14 @@ pub fn section(page: &mut Page, scale: &Scale) {
     page.heading(&format!("{services} Services in a cluster"));
     page.paragraph(&format!(
         "In the lab: three nodes, control plane, client and all programs share this machine's cores. \
-         {services} Services are\nmade at once, by requests over 16 connections (4 in the other run). \
-         n = 1, and 1 in the other run."
+         {services} Services are made at once, by requests over 16 connections (4 in the other run). n = 1, \
+         and 1 in the other run."
     ));
     let burst = by_resource(&scale.burst);
     at_once(page, scale, &burst);
     page.paragraph(
-        "Writes to the API server in that burst, by its own count, refused ones included; without \
-         leases, nodes, and what the\ntest makes itself. n = 1, and 1 in the other run.",
+        "Writes to the API server in that burst, by its own count, refused ones included; without leases, \
+         nodes, and what the test makes itself. n = 1, and 1 in the other run.",
     );
     let resources = burst.keys().copied().chain(field::WRITES.map(|(resource, _)| resource));
     let rows = resources.collect::<BTreeSet<_>>().into_iter().map(|resource| {
@@ -75,8 +75,8 @@ fn by_resource(writes: &Writes) -> BTreeMap<&str, u64> {
 
 fn at_rest(page: &mut Page, scale: &Scale) {
     page.paragraph(&format!(
-        "At rest: CPU time in 60 s, and resident memory, of each process; of several controllers one \
-         works. n = 1 minute with 1\nService, and 1 with {}; as many in the other run.",
+        "At rest: CPU time in 60 s, and resident memory, of each process; of several controllers one works. \
+         n = 1 minute with 1 Service, and 1 with {}; as many in the other run.",
         count(scale.services)
     ));
     let both = [&scale.with_1, &scale.with_1000];

@@ -49,8 +49,9 @@ pub fn allocation(page: &mut Page, all: &Benchmarks) {
     page.heading("Giving out addresses");
     if !single.is_empty() {
         page.paragraph(
-            "One assignment and the release of the same address, in the controller's ledger. For a /64, 65,536 \
-             addresses\nstand for all. Half full means every other address, which is the worst case for a search.",
+            "One assignment and the release of the same address, in the controller's ledger. For a /64, \
+             65,536 addresses stand for all. Half full means every other address, which is the worst case \
+             for a search.",
         );
         page.table(&HEADER, &single);
         let series = POOLS.map(|(name, words)| {
@@ -64,7 +65,7 @@ pub fn allocation(page: &mut Page, all: &Benchmarks) {
                 .iter()
                 .map(|&filled| (f64::from(filled), format!("{filled} %")))
                 .collect(),
-            y_title: "time",
+            y_title: "time (logarithmic)",
             spread: Spread::Logarithmic,
             show: tick,
             series: series.into(),
@@ -104,8 +105,8 @@ pub fn packet(page: &mut Page, all: &Benchmarks) {
     }
     page.heading("One frame");
     page.paragraph(
-        "What the speaker does with a received frame, from its bytes to the reply's, without the system calls \
-         around it.\nThe time must not depend on the number of addresses.",
+        "What the speaker does with a received frame, from its bytes to the reply's, without the system \
+         calls around it. The time must not depend on the number of addresses.",
     );
     page.table(&HEADER, &rows);
     let series = ANSWERS.map(|(name, words)| {
@@ -134,8 +135,8 @@ pub fn engine(page: &mut Page, all: &Benchmarks) {
     }
     page.heading("Deciding who answers");
     page.paragraph(
-        "All that follows from one event in the speaker's engine: election, difference to what is announced, \
-         orders to\nsend. 1,000 Services with an address each, announced from any node.",
+        "All that follows from one event in the speaker's engine: election, difference to what is \
+         announced, orders to send. 1,000 Services with an address each, announced from any node.",
     );
     page.table(&HEADER, &rows);
     let series = EVENTS.map(|(name, words)| {

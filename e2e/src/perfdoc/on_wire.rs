@@ -15,23 +15,24 @@ pub fn section(page: &mut Page, wire: &Wire) {
     };
     page.heading("On the wire");
     page.paragraph(&format!(
-        "A client asks over a veth pair; the machine's own kernel, or the speaker's port, answers. No cluster, and \
-         nothing\nelse on the link, while MetalLB's figures are from a cluster's bridge with three speakers on it: \
-         what compares is\nhow many times longer than the kernel on the same wire. The load average before it was {}.",
+        "A client asks over a veth pair; the machine's own kernel, or the speaker's port, answers. There is \
+         no cluster, and nothing else on the link, while MetalLB's figures are from a cluster's bridge with \
+         three speakers on it: what compares is the ratio to the kernel on the same wire. The load average \
+         before it was {}.",
         wire.load_average_at_start.split(' ').next().unwrap_or_default()
     ));
-    page.paragraph(&format!(
-        "Round trips, one request at a time: medians of the runs' own p50 and p99. *n* is runs x round trips; of \
-         {COLUMN},\n3 x 10,000."
-    ));
+    page.paragraph(
+        "Round trips, one request at a time: medians of the runs' own p50 and p99. *n* is runs × round trips; \
+         in the other run 3 × 10,000.",
+    );
     let trips: Vec<_> = rows.iter().map(|row| round_trip(row, kernel)).collect();
     let header = ["Who answers", "n", "p50, µs", "p99, µs", "p50 to the kernel's", COLUMN];
     page.table(&header, &trips);
     page.plot("arp.svg", &chart(rows));
-    page.paragraph(&format!(
-        "Load, 32 requests in flight: replies a second, the median of *n* runs, and the lowest and highest. Of {COLUMN},\n\
-         the median of 3 runs."
-    ));
+    page.paragraph(
+        "Load, 32 requests in flight: replies a second, the median of *n* runs, and the lowest and highest; \
+         in the other run the median of 3.",
+    );
     let loads: Vec<_> = rows.iter().map(|row| load(row, kernel)).collect();
     let header =
         ["Who answers", "n", "Replies/s", "Lowest to highest", "Lost", "To the kernel's", COLUMN];
@@ -51,7 +52,7 @@ fn round_trip(row: &Responder, kernel: &Responder) -> Vec<String> {
     let theirs = theirs(row).map(|(theirs, kernel)| {
         let times = theirs.p50_us / kernel.p50_us;
         format!(
-            "{}: p50 {}, p99 {}; {} x",
+            "{}: p50 {}, p99 {}; {} ×",
             theirs.who,
             plain(theirs.p50_us),
             plain(theirs.p99_us),
@@ -59,11 +60,11 @@ fn round_trip(row: &Responder, kernel: &Responder) -> Vec<String> {
         )
     });
     vec![
-        row.responder.clone(),
-        format!("{} x {}", row.repeats, count(row.round_trips_each)),
+        row.name.clone(),
+        format!("{} × {}", row.repeats, count(row.round_trips_each)),
         significant(row.rtt_p50_us),
         significant(row.rtt_p99_us),
-        format!("{} x", fixed(row.rtt_p50_us / kernel.rtt_p50_us, 2)),
+        format!("{} ×", fixed(row.rtt_p50_us / kernel.rtt_p50_us, 2)),
         theirs.unwrap_or_default(),
     ]
 }
@@ -76,7 +77,7 @@ fn load(row: &Responder, kernel: &Responder) -> Vec<String> {
         format!("{}: {}; {} %", theirs.who, fixed(theirs.replies_per_second, 0), fixed(share, 0))
     });
     vec![
-        row.responder.clone(),
+        row.name.clone(),
         row.replies_per_second_runs.len().to_string(),
         fixed(row.replies_per_second, 0),
         format!("{} to {}", fixed(lowest, 0), fixed(highest, 0)),
@@ -89,9 +90,9 @@ fn load(row: &Responder, kernel: &Responder) -> Vec<String> {
 fn flood(page: &mut Page, wire: &Wire) {
     let flood = &wire.flood;
     page.paragraph(&format!(
-        "A flood of {} requests a second for nobody's address, {} s long: CPU time in % of one core, medians of n = \
-         {}\nruns. On a veth pair the receiving kernel's work, our filter included, is done in the sender's time. The \
-         empty filter\ndrops everything: what any packet socket for ARP costs.",
+        "A flood of {} requests a second for nobody's address, {} s long: CPU time in % of one core, \
+         medians of n = {} runs. On a veth pair the receiving kernel's work, our filter included, is done in \
+         the sender's time. The empty filter drops everything: what any packet socket for ARP costs.",
         count(flood.rate),
         flood.seconds,
         flood.repeats
@@ -104,7 +105,7 @@ fn flood(page: &mut Page, wire: &Wire) {
             let is_alike = flood.rate == 20_000 && flood.seconds == 10;
             vec![
                 row.cpu.clone(),
-                if is_own { "no responder".to_owned() } else { significant(row.none) },
+                if is_own { "-".to_owned() } else { significant(row.none) },
                 significant(row.empty_filter),
                 significant(row.port),
                 if is_own && is_alike { field::FLOOD.to_owned() } else { String::new() },
@@ -125,13 +126,13 @@ fn chart(rows: &[Responder]) -> Chart<'static> {
     let n: Vec<_> = rows.iter().map(|row| (row.repeats, row.round_trips_each)).collect();
     let n = n.first().filter(|first| n.iter().all(|other| other == *first));
     let n = n.map_or("see the table".to_owned(), |(runs, trips)| {
-        format!("{runs} runs x {}", count(*trips))
+        format!("{runs} runs × {}", count(*trips))
     });
     Chart {
         title: "ARP round trip on a veth pair",
         subtitle: format!("p50 and p99, each the median of the runs; n = {n} round trips each"),
         x_title: "who answers",
-        x_ticks: places().map(|(x, row)| (x, row.responder.clone())).collect(),
+        x_ticks: places().map(|(x, row)| (x, row.name.clone())).collect(),
         y_title: "time, µs",
         spread: Spread::Linear,
         show: plain,

@@ -22,15 +22,18 @@ pub struct Page {
 pub const PLOTS: [&str; 5] =
     ["allocation.svg", "respond.svg", "engine.svg", "arp.svg", "failover.svg"];
 
+/// As wide as the other pages.
+const LINE: usize = 108;
+
 const INTRODUCTION: &str = "\
 <!-- Written by `make bench`. What is changed here by hand is lost. -->
 
 # Performance
 
 `make bench` measures all this and writes this page. Every figure is from the machine and the runs named
-below, except in columns headed *MetalLB 0.16.1, another run*: those were measured earlier, apart from this,
-in a lab of the same kind (three worker nodes in network namespaces of one machine with two cores). Compare
-their size, not their last digit.
+below, except in columns headed *MetalLB 0.16.1, another run*. Those were measured on another day, in a lab
+of the same kind: three worker nodes in network namespaces of one machine with two cores. Compare their size,
+not their last digit. Where such a column is empty, there is no figure to set beside ours.
 
 *n* is how often something was measured. Where many calls make one sample, it is the number of samples.
 ";
@@ -80,17 +83,35 @@ impl Page {
         self.paragraph(&format!("## {text}"));
     }
 
+    /// Broken into lines between words.
     pub fn paragraph(&mut self, text: &str) {
-        // Writing to a string does not fail.
-        let _ = writeln!(self.text, "\n{text}");
+        let mut length = 0;
+        self.text.push('\n');
+        for word in text.split(' ') {
+            let more = word.chars().count() + 1;
+            let fits = length + more <= LINE + 1;
+            self.text.push_str(match length {
+                0 => "",
+                _ if fits => " ",
+                _ => "\n",
+            });
+            length = if fits { length + more } else { more };
+            self.text.push_str(word);
+        }
+        self.text.push('\n');
     }
 
     /// The first column is text, the others are figures.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) {
+        self.columns(header, " ---: |", rows);
+    }
+
+    fn columns(&mut self, header: &[&str], rule: &str, rows: &[Vec<String>]) {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let header: Vec<String> = header.iter().map(|&cell| cell.to_owned()).collect();
-        let rule = format!("| --- |{}\n", " ---: |".repeat(header.len() - 1));
+        let rule = format!("| --- |{}\n", rule.repeat(header.len() - 1));
         let rows: String = rows.iter().map(|row| line(row)).collect();
+        // Writing to a string does not fail.
         let _ = write!(self.text, "\n{}{rule}{rows}", line(&header));
     }
 
@@ -115,7 +136,7 @@ impl Page {
         ];
         let rows: Vec<_> =
             rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-        self.table(&["Machine", ""], &rows);
+        self.columns(&["Machine", ""], " --- |", &rows);
         let runs = [
             (
                 "Code, and the wire",
@@ -135,7 +156,7 @@ impl Page {
             }
         }
         if !rows.is_empty() {
-            self.table(&["Run", "Date", "Commit", "Load average before it"], &rows);
+            self.columns(&["Run", "Date", "Commit", "Load average before it"], " --- |", &rows);
         }
         let commits =
             [&input.micro_run, &input.lab_run].map(|run| run.as_ref().map(|run| &run.commit));

@@ -20,7 +20,8 @@ pub struct Answering {
 /// One that answers; medians of the repeats' own quantiles and rates.
 #[derive(Debug, Deserialize)]
 pub struct Responder {
-    pub responder: String,
+    #[serde(rename = "responder")]
+    pub name: String,
     /// None for the kernel, which answers for its own.
     pub addresses: u64,
     pub repeats: u64,

@@ -119,8 +119,77 @@ impl State {
         };
         let name = object.metadata.name.clone().unwrap_or_default();
         let objects = self.objects.get_or_insert_default().entry(service.clone()).or_default();
-        objects.insert(name, seen);
-        self.dirty.insert(service);
+        // News of an object's making may come after we know of its status, which we wrote next.
+        if seen.interfaces.is_some() || !objects.contains_key(&name) {
+            objects.insert(name, seen);
+            self.dirty.insert(service);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(status: serde_json::Value) -> ServiceL2Status {
+        let labels = json!({
+            l2_status::NODE: "n1",
+            l2_status::SERVICE_NAME: "web",
+            l2_status::SERVICE_NAMESPACE: "default",
+        });
+        serde_json::from_value(json!({
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "ServiceL2Status",
+            "metadata": {"name": "l2-a", "labels": labels},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    /// A state that knows of no objects and announces one Service, whose steps are under way.
+    fn announcing() -> (State, ServiceKey) {
+        let service = ServiceKey::new("default", "web");
+        let mut state = State::default();
+        state.observe(Change::Reset { objects: Vec::new(), unreadable: Vec::new() });
+        state.announce(service.clone(), Some(("u".to_owned(), BTreeSet::new())));
+        assert_eq!(state.next("n1").map(|(_, steps, _)| steps.len()), Some(2));
+        assert!(state.next("n1").is_none(), "one job at a time for one Service");
+        (state, service)
+    }
+
+    #[test]
+    fn what_we_wrote_is_not_written_again_when_the_watch_tells_of_it_late() {
+        let (mut state, service) = announcing();
+        let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
+        state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
+        for status in [json!(null), json!({"node": "n1"})] {
+            state.observe(Change::Put(object(status)));
+            assert!(state.next("n1").is_none());
+        }
+    }
+
+    #[test]
+    fn a_failed_write_is_tried_again_after_a_growing_pause() {
+        let (mut state, service) = announcing();
+        let mut pauses = Vec::new();
+        for _ in 0..3 {
+            let error = kube::Error::LinesCodecMaxLineLengthExceeded;
+            state.finish((service.clone(), Err(error)));
+            pauses.push(state.next("n1").map(|(_, _, pause)| pause));
+        }
+        let expected = [500, 1_000, 2_000].map(|ms| Some(Duration::from_millis(ms)));
+        assert_eq!(pauses, expected);
+    }
+
+    #[test]
+    fn an_object_deleted_by_hand_is_made_again() {
+        let (mut state, service) = announcing();
+        let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
+        state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
+        state.observe(Change::Gone(Box::new(object(json!(null)).metadata)));
+        assert!(state.next("n1").is_some());
     }
 }
 
