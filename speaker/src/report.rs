@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crds::api::v1beta1::ServiceL2Status;
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{NodeName, ServiceKey};
 use crds::names::{event, l2_status};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -35,15 +35,22 @@ use state::{Done, State};
 /// Services whose objects are written at one time; the API server has other things to do.
 const CONCURRENCY: usize = 8;
 
-/// How a Service stands here now.
+/// What there is to know here.
 #[derive(Debug)]
-pub struct Report {
-    /// The Service.
-    pub service: ServiceKey,
-    /// Its UID.
-    pub uid: String,
-    /// How it stands; `None`: it is gone.
-    pub standing: Option<Standing>,
+pub enum Report {
+    /// How a Service stands here now.
+    Standing {
+        /// The Service.
+        service: ServiceKey,
+        /// Its UID.
+        uid: String,
+        /// How it stands; `None`: it is gone.
+        standing: Option<Standing>,
+    },
+    /// The nodes whose speakers are alive.
+    Members(BTreeSet<NodeName>),
+    /// Every Service has been told of: what was not, is not announced here.
+    Settled,
 }
 
 /// Who writes, and where.
@@ -92,17 +99,25 @@ impl Reporter {
     }
 
     fn take(&self, state: &mut State, report: Report) {
-        let Report { service, uid, standing } = report;
-        if let Some(Standing::Silent(Why::NoInterface(ip))) = &standing {
-            let message = format!(
-                "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
-                self.node
-            );
-            self.publish(&service, &uid, Severity::Warning, event::ANNOUNCE_FAILED, message);
+        match report {
+            Report::Standing { service, uid, standing } => {
+                if let Some(Standing::Silent(Why::NoInterface(ip))) = &standing {
+                    let message = format!(
+                        "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
+                        self.node
+                    );
+                    let (severity, reason) = (Severity::Warning, event::ANNOUNCE_FAILED);
+                    self.publish(&service, &uid, severity, reason, message);
+                }
+                let announcement = standing.as_ref().and_then(Standing::announcement);
+                let interfaces = announcement.map(|announcement| announcement.interfaces.clone());
+                state.announce(service, uid, interfaces);
+            }
+            Report::Members(members) => {
+                state.set_alive(members.iter().map(ToString::to_string).collect());
+            }
+            Report::Settled => state.settle(),
         }
-        let announcement = standing.as_ref().and_then(Standing::announcement);
-        let interfaces = announcement.map(|announcement| announcement.interfaces.clone());
-        state.announce(service, interfaces.map(|interfaces| (uid, interfaces)));
     }
 
     /// Carries out `steps` for `service`, after `pause`.
@@ -143,17 +158,11 @@ impl Reporter {
             Step::Create { interfaces } => {
                 let object = api.create(&PostParams::default(), &self.object(service)).await?;
                 let name = object.metadata.name.unwrap_or_default();
-                self.patch(api, &name, service, &interfaces).await?;
-                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
-                Ok(Some((name, Some(seen))))
+                self.patch(api, name, service, interfaces).await
             }
-            Step::Update { name, interfaces } => {
-                self.patch(api, &name, service, &interfaces).await?;
-                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
-                Ok(Some((name, Some(seen))))
-            }
+            Step::Update { name, interfaces } => self.patch(api, name, service, interfaces).await,
             Step::Delete { name } => match api.delete(&name, &DeleteParams::default()).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(Some((name, None))),
+                Err(error) if is_gone(&error) => Ok(Some((name, None))),
                 Err(error) => Err(error),
                 Ok(_) => Ok(Some((name, None))),
             },
@@ -177,21 +186,29 @@ impl Reporter {
         object
     }
 
+    /// Writes the status of the object `name`; gives what is there afterwards.
     async fn patch(
         &self,
         api: &Api<ServiceL2Status>,
-        name: &str,
+        name: String,
         service: &ServiceKey,
-        interfaces: &BTreeSet<String>,
-    ) -> Result<(), kube::Error> {
-        let interfaces: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
+        interfaces: BTreeSet<String>,
+    ) -> Result<Option<(String, Option<Seen>)>, kube::Error> {
+        let names: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
         let patch = json!({"status": {
             "node": self.node,
             "serviceName": service.name,
             "serviceNamespace": service.namespace,
-            "interfaces": interfaces,
+            "interfaces": names,
         }});
-        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+        match api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => {
+                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
+                Ok(Some((name, Some(seen))))
+            }
+            Err(error) if is_gone(&error) => Ok(Some((name, None))),
+            Err(error) => Err(error),
+        }
     }
 
     fn publish(
@@ -212,4 +229,9 @@ impl Reporter {
         };
         self.recorder.publish(Event { about, severity, reason, message });
     }
+}
+
+/// Whether somebody else has deleted the object.
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }

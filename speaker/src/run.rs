@@ -157,6 +157,7 @@ async fn drive(
     waiting: Waiting,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut is_settled = false;
     loop {
         let effects = engine.on(batch.drain(..), clock.now());
         for effect in effects {
@@ -165,6 +166,10 @@ async fn drive(
                 return;
             }
             shell.carry_out(effect);
+        }
+        if engine.is_active() && !is_settled {
+            is_settled = true;
+            shell.settle();
         }
         shell.metrics.set_mesh(engine.mesh_counts());
         *waiting.lock().unwrap_or_else(PoisonError::into_inner) = engine.waits_for();

@@ -89,7 +89,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn balancer(spec: Value) -> Service {
+    fn balancer(spec: &Value) -> Service {
         let ingress =
             json!([{"ip": "192.0.2.1", "ipMode": "VIP"}, {"hostname": "x"}, {"ip": "fc00::1"}]);
         object(json!({
@@ -110,18 +110,18 @@ mod tests {
             (json!({"type": "NodePort"}), None, false),
             (json!({}), None, false),
         ] {
-            assert_eq!(service(&balancer(spec.clone()), class).is_some(), ours, "{spec} {class:?}");
+            assert_eq!(service(&balancer(&spec), class).is_some(), ours, "{spec} {class:?}");
         }
     }
 
     #[test]
     fn addresses_come_from_the_status_in_their_order() {
-        let facts = service(&balancer(json!({"type": "LoadBalancer"})), None).unwrap();
+        let facts = service(&balancer(&json!({"type": "LoadBalancer"})), None).unwrap();
         let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fc00::1".parse().unwrap()];
         assert_eq!(facts.addresses, expected);
         assert_eq!(facts.traffic, Traffic::Cluster);
         let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
-        assert_eq!(service(&balancer(local), None).unwrap().traffic, Traffic::Local);
+        assert_eq!(service(&balancer(&local), None).unwrap().traffic, Traffic::Local);
     }
 
     #[test]

@@ -39,33 +39,49 @@ pub(super) enum Step {
     },
 }
 
-/// What `node` must do about a Service that it announces (its UID and the interfaces named for it)
-/// or does not, given the status objects that are `there`.
+/// A Service that is announced here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Announced {
+    /// Its UID.
+    pub(super) uid: String,
+    /// The interfaces that its advertisements name.
+    pub(super) interfaces: BTreeSet<String>,
+    /// Nobody has been told yet that it is announced from here.
+    pub(super) is_news: bool,
+}
+
+/// What `node` must do about a Service that it announces or does not, given the status objects that
+/// are `there`.
 ///
-/// The announcer deletes what others left behind: a dead node cannot. That it has an object of its
-/// own already means that it announced before, so it says nothing new.
+/// An object of its own means that it announced before, so that a restarted speaker says nothing
+/// new. The announcer deletes what the dead left behind; those who live (`alive`; `None`: not known)
+/// delete their own when they learn that they no longer announce, and may know that later than we.
 pub(super) fn plan(
-    announced: Option<&(String, BTreeSet<String>)>,
+    announced: Option<&Announced>,
     there: &BTreeMap<String, Seen>,
     node: &str,
+    alive: Option<&BTreeSet<String>>,
 ) -> Vec<Step> {
     let delete = |(name, _): (&String, &Seen)| Step::Delete { name: name.clone() };
     let mut own = there.iter().filter(|(_, seen)| seen.node == node);
-    let Some((uid, interfaces)) = announced else {
+    let Some(Announced { uid, interfaces, is_news }) = announced else {
         return own.map(delete).collect();
     };
-    let kept = own.next();
-    let mut steps = match kept {
+    let mut steps = match own.next() {
         None => {
-            vec![Step::Tell { uid: uid.clone() }, Step::Create { interfaces: interfaces.clone() }]
+            let tell = is_news.then(|| Step::Tell { uid: uid.clone() });
+            let create = Step::Create { interfaces: interfaces.clone() };
+            tell.into_iter().chain([create]).collect()
         }
         Some((_, seen)) if seen.interfaces.as_ref() == Some(interfaces) => Vec::new(),
         Some((name, _)) => {
             vec![Step::Update { name: name.clone(), interfaces: interfaces.clone() }]
         }
     };
-    let others = there.iter().filter(|(name, _)| kept.is_none_or(|(kept, _)| kept != *name));
-    steps.extend(others.map(delete));
+    let is_dead = |node: &String| alive.is_none_or(|alive| !alive.contains(node));
+    let dead = there.iter().filter(|(_, seen)| seen.node != node && is_dead(&seen.node));
+    // More than one of its own: those after the first are duplicates.
+    steps.extend(own.chain(dead).map(delete));
     steps
 }
 
@@ -89,25 +105,34 @@ mod tests {
         Step::Delete { name: name.to_owned() }
     }
 
-    fn announced(interfaces: &[&str]) -> Option<(String, BTreeSet<String>)> {
-        Some(("u".to_owned(), set(interfaces)))
+    fn announced(interfaces: &[&str], is_news: bool) -> Announced {
+        Announced { uid: "u".to_owned(), interfaces: set(interfaces), is_news }
     }
 
     #[test]
-    fn a_new_announcer_says_so_and_clears_away_what_the_old_one_left() {
-        let steps = plan(announced(&[]).as_ref(), &there(&[("l2-a", "n2", Some(&[]))]), "n1");
-        let expected = [
-            Step::Tell { uid: "u".to_owned() },
-            Step::Create { interfaces: set(&[]) },
-            delete("l2-a"),
-        ];
-        assert_eq!(steps, expected);
+    fn a_new_announcer_says_so_and_clears_away_what_a_dead_one_left() {
+        let objects = there(&[("l2-a", "n2", Some(&[])), ("l2-b", "n3", Some(&[]))]);
+        let steps = plan(Some(&announced(&[], true)), &objects, "n1", Some(&set(&["n1", "n3"])));
+        let create = Step::Create { interfaces: set(&[]) };
+        assert_eq!(steps, [Step::Tell { uid: "u".to_owned() }, create, delete("l2-a")]);
+    }
+
+    #[test]
+    fn without_a_mesh_everybody_elses_objects_go() {
+        let objects = there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n3", Some(&[]))]);
+        assert_eq!(plan(Some(&announced(&[], false)), &objects, "n1", None), [delete("l2-b")]);
     }
 
     #[test]
     fn a_restarted_announcer_finds_its_object_and_writes_nothing() {
         let objects = there(&[("l2-a", "n1", Some(&["eth0"]))]);
-        assert_eq!(plan(announced(&["eth0"]).as_ref(), &objects, "n1"), []);
+        assert_eq!(plan(Some(&announced(&["eth0"], true)), &objects, "n1", None), []);
+    }
+
+    #[test]
+    fn an_object_that_somebody_deleted_is_made_again_without_a_word() {
+        let create = Step::Create { interfaces: set(&[]) };
+        assert_eq!(plan(Some(&announced(&[], false)), &there(&[]), "n1", None), [create]);
     }
 
     #[test]
@@ -115,7 +140,7 @@ mod tests {
         for interfaces in [None, Some(&["eth1"][..])] {
             let objects = there(&[("l2-a", "n1", interfaces)]);
             let update = Step::Update { name: "l2-a".to_owned(), interfaces: set(&["eth0"]) };
-            assert_eq!(plan(announced(&["eth0"]).as_ref(), &objects, "n1"), [update]);
+            assert_eq!(plan(Some(&announced(&["eth0"], false)), &objects, "n1", None), [update]);
         }
     }
 
@@ -123,13 +148,17 @@ mod tests {
     fn one_who_does_not_announce_deletes_its_own_and_no_others() {
         let objects =
             there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n2", Some(&[])), ("l2-c", "n1", None)]);
-        assert_eq!(plan(None, &objects, "n1"), [delete("l2-a"), delete("l2-c")]);
-        assert_eq!(plan(None, &objects, "n3"), []);
+        assert_eq!(plan(None, &objects, "n1", None), [delete("l2-a"), delete("l2-c")]);
+        assert_eq!(plan(None, &objects, "n3", None), []);
     }
 
     #[test]
     fn duplicates_are_deleted() {
         let objects = there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n1", Some(&[]))]);
-        assert_eq!(plan(announced(&[]).as_ref(), &objects, "n1"), [delete("l2-b")]);
+        let alive = set(&["n1"]);
+        assert_eq!(
+            plan(Some(&announced(&[], false)), &objects, "n1", Some(&alive)),
+            [delete("l2-b")]
+        );
     }
 }

@@ -9,7 +9,7 @@ use crds::names::l2_status;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kit::feed::Change;
 
-use super::plan::{Seen, Step, plan};
+use super::plan::{Announced, Seen, Step, plan};
 
 /// The pause after a failed write, doubling from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -17,8 +17,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// What is known, and what is to be done.
 #[derive(Default)]
 pub(super) struct State {
-    /// The Services announced here: UID, and the interfaces their advertisements name.
-    announced: BTreeMap<ServiceKey, (String, BTreeSet<String>)>,
+    /// The engine has decided about every Service: one that is not in `announced` is not announced.
+    /// Before that a restarted speaker would delete the objects it is about to need.
+    is_settled: bool,
+    /// The nodes whose speakers are alive; `None` where there is no mesh to tell.
+    alive: Option<BTreeSet<String>>,
+    announced: BTreeMap<ServiceKey, Announced>,
     /// All status objects, by Service and name; `None` until they were listed.
     objects: Option<BTreeMap<ServiceKey, BTreeMap<String, Seen>>>,
     dirty: BTreeSet<ServiceKey>,
@@ -34,25 +38,44 @@ impl State {
     pub(super) fn announce(
         &mut self,
         service: ServiceKey,
-        announced: Option<(String, BTreeSet<String>)>,
+        uid: String,
+        interfaces: Option<BTreeSet<String>>,
     ) {
-        match announced {
-            Some(announced) => self.announced.insert(service.clone(), announced),
-            None => self.announced.remove(&service),
-        };
+        if let Some(interfaces) = interfaces {
+            let before = self.announced.remove(&service).filter(|before| before.uid == uid);
+            let is_news = before.is_none_or(|before| before.is_news);
+            self.announced.insert(service.clone(), Announced { uid, interfaces, is_news });
+        } else {
+            self.announced.remove(&service);
+        }
         self.dirty.insert(service);
+    }
+
+    /// The nodes alive are now these; what the others left is to be cleared away.
+    pub(super) fn set_alive(&mut self, alive: BTreeSet<String>) {
+        self.alive = Some(alive);
+        self.dirty.extend(self.announced.keys().cloned());
+    }
+
+    /// Every Service has been decided about once.
+    pub(super) fn settle(&mut self) {
+        self.is_settled = true;
     }
 
     /// Takes out the next Service that something is to be written for.
     pub(super) fn next(&mut self, node: &str) -> Option<(ServiceKey, Vec<Step>, Duration)> {
-        let objects = self.objects.as_ref()?;
+        let objects = self.objects.as_ref().filter(|_| self.is_settled)?;
         let nothing = BTreeMap::new();
         loop {
-            let service =
-                self.dirty.iter().find(|service| !self.busy.contains(*service)).cloned()?;
+            let mut waiting = self.dirty.iter().filter(|service| !self.busy.contains(*service));
+            let service = waiting.next().cloned()?;
             self.dirty.remove(&service);
             let there = objects.get(&service).unwrap_or(&nothing);
-            let steps = plan(self.announced.get(&service), there, node);
+            let steps = plan(self.announced.get(&service), there, node, self.alive.as_ref());
+            // Told now, or known from an object of our own: no news any more, whatever comes.
+            if let Some(announced) = self.announced.get_mut(&service) {
+                announced.is_news = false;
+            }
             if !steps.is_empty() {
                 let failures = self.failures.get(&service).copied().unwrap_or_default();
                 self.busy.insert(service.clone());
@@ -70,13 +93,15 @@ impl State {
             return;
         };
         self.failures.remove(&service);
-        let objects = self.objects.get_or_insert_default().entry(service).or_default();
+        let objects = self.objects.get_or_insert_default().entry(service.clone()).or_default();
         for (name, seen) in changes {
             match seen {
                 Some(seen) => objects.insert(name, seen),
                 None => objects.remove(&name),
             };
         }
+        // Something may have gone that should be there, or the plan may be another by now.
+        self.dirty.insert(service);
     }
 
     pub(super) fn observe(&mut self, change: Change<ServiceL2Status>) {
@@ -127,13 +152,31 @@ impl State {
     }
 }
 
+fn pause(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(repeated) => PAUSES.0.saturating_mul(1 << repeated.min(10)).min(PAUSES.1),
+    }
+}
+
+/// The Service that a status object is about.
+fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
+    let labels = metadata.labels.as_ref()?;
+    let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
+    Some(ServiceKey::new(namespace, labels.get(l2_status::SERVICE_NAME)?))
+}
+
+fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
+    status.interfaces.iter().filter_map(|interface| interface.name.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn object(status: serde_json::Value) -> ServiceL2Status {
+    fn object(status: &serde_json::Value) -> ServiceL2Status {
         let labels = json!({
             l2_status::NODE: "n1",
             l2_status::SERVICE_NAME: "web",
@@ -148,15 +191,69 @@ mod tests {
         .unwrap()
     }
 
-    /// A state that knows of no objects and announces one Service, whose steps are under way.
-    fn announcing() -> (State, ServiceKey) {
-        let service = ServiceKey::new("default", "web");
+    fn key() -> ServiceKey {
+        ServiceKey::new("default", "web")
+    }
+
+    /// A settled state that knows of these objects.
+    fn settled(objects: Vec<ServiceL2Status>) -> State {
         let mut state = State::default();
-        state.observe(Change::Reset { objects: Vec::new(), unreadable: Vec::new() });
-        state.announce(service.clone(), Some(("u".to_owned(), BTreeSet::new())));
+        state.settle();
+        state.observe(Change::Reset { objects, unreadable: Vec::new() });
+        state
+    }
+
+    /// One that announces a Service, whose steps are under way.
+    fn announcing() -> (State, ServiceKey) {
+        let mut state = settled(Vec::new());
+        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
         assert_eq!(state.next("n1").map(|(_, steps, _)| steps.len()), Some(2));
         assert!(state.next("n1").is_none(), "one job at a time for one Service");
-        (state, service)
+        (state, key())
+    }
+
+    #[test]
+    fn nothing_is_deleted_before_it_is_known_what_is_announced() {
+        let mut state = State::default();
+        let objects = vec![object(&json!({"node": "n1"}))];
+        state.observe(Change::Reset { objects, unreadable: Vec::new() });
+        assert!(state.next("n1").is_none());
+        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        state.settle();
+        assert!(state.next("n1").is_none(), "found again, and as it should be");
+        state.announce(key(), "u".to_owned(), None);
+        assert!(state.next("n1").is_some());
+    }
+
+    #[test]
+    fn what_the_dead_left_is_cleared_away_when_they_die() {
+        let mut dead = object(&json!({"node": "n2"}));
+        dead.metadata.name = Some("l2-b".to_owned());
+        dead.metadata.labels.as_mut().unwrap().insert(l2_status::NODE.to_owned(), "n2".to_owned());
+        let mut state = settled(vec![object(&json!({"node": "n1"})), dead]);
+        state.set_alive(["n1", "n2"].map(str::to_owned).into());
+        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        assert!(state.next("n1").is_none(), "it will do so itself");
+        state.set_alive(["n1"].map(str::to_owned).into());
+        let steps = state.next("n1").map(|(_, steps, _)| steps);
+        assert_eq!(steps, Some(vec![Step::Delete { name: "l2-b".to_owned() }]));
+    }
+
+    #[test]
+    fn it_is_told_once_for_each_time_the_announcement_begins() {
+        let (mut state, service) = announcing();
+        state.finish((service, Err(kube::Error::LinesCodecMaxLineLengthExceeded)));
+        let tells = |state: &mut State| {
+            let steps = state.next("n1").map(|(_, steps, _)| steps).unwrap_or_default();
+            state.busy.clear();
+            steps.iter().any(|step| matches!(step, Step::Tell { .. }))
+        };
+        assert!(!tells(&mut state), "a failed write is repeated without a word");
+        state.announce(key(), "u".to_owned(), None);
+        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        assert!(tells(&mut state));
+        state.announce(key(), "another".to_owned(), Some(BTreeSet::new()));
+        assert!(tells(&mut state), "another Service of the same name");
     }
 
     #[test]
@@ -165,7 +262,7 @@ mod tests {
         let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
         state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
         for status in [json!(null), json!({"node": "n1"})] {
-            state.observe(Change::Put(object(status)));
+            state.observe(Change::Put(object(&status)));
             assert!(state.next("n1").is_none());
         }
     }
@@ -188,25 +285,7 @@ mod tests {
         let (mut state, service) = announcing();
         let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
         state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
-        state.observe(Change::Gone(Box::new(object(json!(null)).metadata)));
+        state.observe(Change::Gone(Box::new(object(&json!(null)).metadata)));
         assert!(state.next("n1").is_some());
     }
-}
-
-fn pause(failures: u32) -> Duration {
-    match failures.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(repeated) => PAUSES.0.saturating_mul(1 << repeated.min(10)).min(PAUSES.1),
-    }
-}
-
-/// The Service that a status object is about.
-fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
-    let labels = metadata.labels.as_ref()?;
-    let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
-    Some(ServiceKey::new(namespace, labels.get(l2_status::SERVICE_NAME)?))
-}
-
-fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
-    status.interfaces.iter().filter_map(|interface| interface.name.clone()).collect()
 }

@@ -57,6 +57,7 @@ impl Shell {
                     "the speakers alive changed"
                 );
                 self.metrics.set_members(&members);
+                let _ending = self.reports.send(Report::Members(members));
             }
             Effect::Report { service, uid, standing } => {
                 self.log(&service, standing.as_ref());
@@ -64,11 +65,18 @@ impl Shell {
                 let addresses = addresses.map(|announcement| announcement.addresses.clone());
                 self.metrics.set_announced(service.clone(), addresses.unwrap_or_default());
                 // Nobody takes reports any more only when the process is ending.
-                let _ending = self.reports.send(Report { service, uid, standing });
+                let _ending = self.reports.send(Report::Standing { service, uid, standing });
             }
             // The loop that calls this ends on it.
             Effect::Halt => {}
         }
+    }
+
+    /// Every Service has been decided about once.
+    pub(super) fn settle(&self) {
+        tracing::info!("all is known, the table is in force");
+        // Nobody takes reports any more only when the process is ending.
+        let _ending = self.reports.send(Report::Settled);
     }
 
     fn log(&mut self, service: &ServiceKey, standing: Option<&Standing>) {
