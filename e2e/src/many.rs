@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
@@ -27,6 +27,19 @@ pub async fn create(client: &Client, namespace: &str, count: usize) -> Result<In
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     post(&services, (0..count).map(service)).await?;
     Ok(Instant::now())
+}
+
+/// Deletes all Services of `namespace`, many at a time: kubectl takes one after another.
+pub async fn delete(client: &Client, namespace: &str) -> Result<()> {
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let names = services.list_metadata(&ListParams::default()).await?;
+    futures::stream::iter(names.items.into_iter().filter_map(|object| object.metadata.name))
+        .map(async |name| {
+            services.delete(&name, &DeleteParams::default()).await.context("deleting a Service")
+        })
+        .buffer_unordered(CONNECTIONS)
+        .try_for_each(async |_| Ok(()))
+        .await
 }
 
 async fn post<K>(api: &Api<K>, objects: impl Iterator<Item = Value>) -> Result<()>

@@ -5,31 +5,29 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::Config;
+use e2e::process::Process;
 use e2e::temp_ns::TempNamespace;
 use e2e::{many, usage};
 
 const SERVICES: usize = 200;
 const NAMESPACE: &str = "metallb-system";
 
-/// The process of the controller that holds the lease.
-fn leader(lab: &Lab) -> Result<e2e::process::Process> {
+/// The process of the controller that holds the lease: its environment names its pod, and the
+/// holder's identity begins with that.
+fn leader(lab: &Lab) -> Result<Process> {
     let path = "jsonpath={.spec.holderIdentity}";
     let holder =
         lab.kubectl(&["-n", NAMESPACE, "get", "lease", "ferrolb-controller", "-o", path])?;
-    let path = "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
-    let pods = lab.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", path])?;
-    let uid = pods.lines().find_map(|line| {
-        let (name, uid) = line.split_once(' ')?;
-        holder.contains(name).then_some(uid)
-    });
-    let uid = uid.with_context(|| format!("no pod for the holder {holder}"))?;
-    // The kubelet names a pod's control groups after its UID.
-    let in_pod = |process: &e2e::process::Process| {
-        let groups =
-            std::fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-        groups.contains(uid) || groups.contains(&uid.replace('-', "_"))
+    let is_holder = |process: &Process| {
+        let environment = std::fs::read(format!("/proc/{}/environ", process.pid));
+        let environment = environment.unwrap_or_default();
+        let pod = environment
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(b"METALLB_POD_NAME="));
+        pod.is_some_and(|pod| !pod.is_empty() && holder.as_bytes().starts_with(pod))
     };
-    usage::programs("controller").into_iter().find(in_pod).context("the leader has no process")
+    let found = usage::programs("controller").into_iter().find(is_holder);
+    found.with_context(|| format!("the holder {holder} has no process"))
 }
 
 #[tokio::test]
@@ -64,7 +62,7 @@ async fn a_leader_killed_amid_two_hundred_creations_loses_nothing_and_gives_noth
         for (name, ip) in &now {
             ensure!(assigned.first.get(name).map(|(ip, _)| ip) == Some(ip), "{name} has {ip} now");
         }
-        Ok(())
+        many::delete(&client, &space.name).await
     })
     .await
 }
