@@ -63,6 +63,7 @@ fn events(nodes: usize) -> Vec<Event> {
         let facts = ServiceFacts {
             uid: format!("uid-{n}"),
             addresses: vec![address],
+            pool: Some("pool".into()),
             labels: Labels::from([("app".to_owned(), format!("app-{n}"))]),
             traffic: Traffic::Cluster,
         };

@@ -13,11 +13,12 @@
 //! can be serialised, so a trace taken in production replays in a test.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crds::model::compile::Config;
 use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::range::AddressRange;
 
 use crate::announce::burst::{Bursts, Target};
 use crate::announce::desired::{Desired, PortSpec, Presence, diff, presence};
@@ -62,6 +63,8 @@ pub struct Engine {
     mesh: Option<Mesh>,
     cluster: Cluster,
     config: Option<Config>,
+    /// What the kernel lets through; `None` until it was first told.
+    ranges: Option<Vec<AddressRange>>,
     /// The links that can carry announcements; `None` until the links were first told.
     ports: Option<Vec<PortSpec>>,
     standings: BTreeMap<ServiceKey, Standing>,
@@ -95,6 +98,7 @@ impl Engine {
             mesh,
             cluster: Cluster::new(settings.ignore_exclude_label),
             config: None,
+            ranges: None,
             ports: None,
             standings: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -157,13 +161,10 @@ impl Engine {
     fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {
         match event {
             Event::Config(config) => {
-                let ranges: Vec<_> = config.ranges().copied().collect();
-                if self.config.as_ref().is_none_or(|old| !old.ranges().eq(&ranges)) {
-                    effects.push(Effect::Ranges(ranges));
-                }
                 if self.config.as_ref() != Some(&config) {
                     self.config = Some(config);
                     self.cluster.mark_all();
+                    self.follow_ranges(effects);
                 }
             }
             Event::Services(change) => self.cluster.services(change),
@@ -178,6 +179,22 @@ impl Engine {
                     self.phase = Phase::Leaving(now + FAREWELL);
                 }
             }
+        }
+    }
+
+    /// Has the kernel pass on what concerns the pools, and those addresses answered here whose pool
+    /// cannot be read.
+    fn follow_ranges(&mut self, effects: &mut Vec<Effect>) {
+        let Some(config) = &self.config else { return };
+        let mut ranges: Vec<AddressRange> = config.ranges().copied().collect();
+        if !config.unreadable_pools.is_empty() {
+            let orphans = self.desired.keys().map(|address| IpAddr::V4(*address));
+            let orphans = orphans.filter(|address| config.pool_of(*address).is_none());
+            ranges.extend(orphans.filter_map(|address| AddressRange::new(address, address)));
+        }
+        if self.ranges.as_ref() != Some(&ranges) {
+            self.ranges = Some(ranges.clone());
+            effects.push(Effect::Ranges(ranges));
         }
     }
 
@@ -270,6 +287,7 @@ impl Engine {
             };
         }
         if changed {
+            self.follow_ranges(effects);
             effects.push(Effect::Publish(self.desired.clone()));
         }
         self.appear(&touched, now);

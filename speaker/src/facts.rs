@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::ids::{NodeName, PoolName, ServiceKey};
 use crds::model::selector::Labels;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct ServiceFacts {
     pub uid: String,
     /// The addresses in its status, in their order there.
     pub addresses: Vec<IpAddr>,
+    /// The pool they came from, by the controller's word.
+    pub pool: Option<PoolName>,
     /// Its labels, which advertisements select Services by.
     pub labels: Labels,
     /// Which nodes may take its traffic.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crds::model::ids::ServiceKey;
+use crds::names::ALLOCATED_FROM_POOL;
 
 use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
 use crate::objects::{Endpoint, EndpointSlice, Node, Pod, Service};
@@ -24,9 +25,14 @@ pub fn service(object: &Service, class: Option<&str>) -> Option<ServiceFacts> {
     Some(ServiceFacts {
         uid: object.metadata.uid.clone().unwrap_or_default(),
         addresses: addresses(object),
+        pool: annotation(object, ALLOCATED_FROM_POOL).map(Into::into),
         labels: object.metadata.labels.clone().unwrap_or_default(),
         traffic: if local { Traffic::Local } else { Traffic::Cluster },
     })
+}
+
+fn annotation<'a>(object: &'a Service, key: &str) -> Option<&'a str> {
+    object.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 /// The addresses in a Service's status; entries that are no addresses are left out.
@@ -93,7 +99,7 @@ mod tests {
         let ingress =
             json!([{"ip": "192.0.2.1", "ipMode": "VIP"}, {"hostname": "x"}, {"ip": "fc00::1"}]);
         object(json!({
-            "metadata": {"name": "web", "namespace": "default", "uid": "u", "labels": {"a": "b"}},
+            "metadata": {"name": "web", "namespace": "default", "uid": "u", "labels": {"a": "b"}, "annotations": {ALLOCATED_FROM_POOL: "p"}},
             "spec": spec,
             "status": {"loadBalancer": {"ingress": ingress}},
         }))
@@ -119,6 +125,7 @@ mod tests {
         let facts = service(&balancer(&json!({"type": "LoadBalancer"})), None).unwrap();
         let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fc00::1".parse().unwrap()];
         assert_eq!(facts.addresses, expected);
+        assert_eq!(facts.pool, Some("p".into()));
         assert_eq!(facts.traffic, Traffic::Cluster);
         let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
         assert_eq!(service(&balancer(&local), None).unwrap().traffic, Traffic::Local);

@@ -12,7 +12,7 @@ use super::selector::{Labels, Selector, any_matches};
 pub struct Advertisement {
     /// The object's name.
     pub name: String,
-    /// The valid pools it announces.
+    /// The pools it announces, those that cannot be read at the moment included.
     pub pools: BTreeSet<PoolName>,
     /// Nodes must match one of these; empty: every node.
     pub node_selectors: Vec<Selector>,

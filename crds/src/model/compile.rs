@@ -104,11 +104,11 @@ pub fn compile(resources: &Resources, last: &Config) -> Compiled {
     for object in &resources.unreadable {
         compile_unreadable(object, last, &mut compiled);
     }
-    let by_name = &compiled.config.pools;
+    let pools = pool_labels(resources, &compiled.config);
     let mut advertisements = BTreeMap::new();
     for object in &resources.advertisements {
         let name = object.metadata.name.clone().unwrap_or_default();
-        match object::advertisement(object, by_name) {
+        match object::advertisement(object, &pools) {
             Ok(advertisement) => {
                 advertisements.insert(name, advertisement);
             }
@@ -164,6 +164,19 @@ fn keep_last_form(name: PoolName, last: &Config, config: &mut Config) {
             config.unreadable_pools.insert(name);
         }
     }
+}
+
+/// The labels of every pool that exists, whether it can be read or not: an advertisement goes on
+/// covering a pool that turned invalid.
+fn pool_labels(resources: &Resources, config: &Config) -> BTreeMap<PoolName, Labels> {
+    let unreadable = config.unreadable_pools.iter().map(|name| {
+        let is_it = |pool: &&IPAddressPool| pool.metadata.name.as_deref() == Some(name.as_str());
+        let object = resources.pools.iter().find(is_it);
+        let labels = object.and_then(|pool| pool.metadata.labels.clone());
+        (name.clone(), labels.unwrap_or_default())
+    });
+    let valid = config.pools.values().map(|pool| (pool.name.clone(), pool.labels.clone()));
+    valid.chain(unreadable).collect()
 }
 
 fn compile_unreadable(object: &Unreadable, last: &Config, compiled: &mut Compiled) {

@@ -260,13 +260,9 @@ impl Cluster {
         config: &'a Config,
         local: &'a BTreeSet<NodeName>,
     ) -> Result<Claim<'a>, Why> {
-        let first = facts.addresses.first().ok_or(Why::NoAddress)?;
-        let pool = config.pool_of(*first).ok_or(Why::NotInPool)?;
-        if !facts.addresses.iter().all(|address| pool.contains(*address)) {
-            return Err(Why::NotInPool);
-        }
+        let pool = pool_of(facts, config)?;
         let advertisements: Vec<&Advertisement> =
-            config.advertisements_for(&pool.name, &facts.labels).collect();
+            config.advertisements_for(pool, &facts.labels).collect();
         if advertisements.is_empty() {
             return Err(Why::NoAdvertisement);
         }
@@ -277,7 +273,7 @@ impl Cluster {
             Traffic::Cluster => None,
             Traffic::Local => Some(local),
         };
-        Ok(Claim { facts, pool: &pool.name, ballot: Ballot { advertisements, only } })
+        Ok(Claim { facts, pool, ballot: Ballot { advertisements, only } })
     }
 
     /// The announcement of a Service by its owner, this node.
@@ -316,5 +312,21 @@ impl Cluster {
             return BTreeSet::new();
         }
         self.own_slices(service).flat_map(|slice| slice.nodes.iter().cloned()).collect()
+    }
+}
+
+/// The pool that the addresses of a Service are from. One that exists and cannot be read, which a
+/// restarted speaker may find, says nothing of its addresses: then the controller's word counts.
+fn pool_of<'a>(facts: &'a ServiceFacts, config: &'a Config) -> Result<&'a PoolName, Why> {
+    let first = facts.addresses.first().ok_or(Why::NoAddress)?;
+    match config.pool_of(*first) {
+        Some(pool) if facts.addresses.iter().all(|address| pool.contains(*address)) => {
+            Ok(&pool.name)
+        }
+        Some(_) => Err(Why::NotInPool),
+        None => {
+            let named = facts.pool.as_ref();
+            named.filter(|pool| config.unreadable_pools.contains(*pool)).ok_or(Why::NotInPool)
+        }
     }
 }

@@ -74,7 +74,13 @@ fn config(advertisements: &[Advertisement]) -> Config {
 fn service(addresses: &[u8]) -> ServiceFacts {
     let addresses = addresses.iter().map(|n| IpAddr::V4(ip(*n))).collect();
     let uid = "0f5a".to_owned();
-    ServiceFacts { uid, addresses, labels: Labels::new(), traffic: Traffic::Cluster }
+    ServiceFacts {
+        uid,
+        addresses,
+        pool: Some("pool".into()),
+        labels: Labels::new(),
+        traffic: Traffic::Cluster,
+    }
 }
 
 fn slice(service: &str, nodes: &[&str]) -> SliceFacts {
@@ -346,6 +352,19 @@ fn the_kernel_filter_follows_the_pools() {
     assert!(effects.contains(&Effect::Ranges(ranges)));
     let effects = engine.on([Event::Config(Config::default())], at(9));
     assert_eq!(effects.first(), Some(&Effect::Ranges(Vec::new())));
+}
+
+#[test]
+fn a_restarted_speaker_answers_for_a_pool_that_cannot_be_read() {
+    let mut world = World::with(&["a"], &["n1"]);
+    world.config.pools.clear();
+    world.config.unreadable_pools.insert("pool".into());
+    let (mut engine, effects) = world.deliver();
+    assert_eq!(published(&effects), Some(vec![ip(1)]));
+    let one = AddressRange::new(IpAddr::V4(ip(1)), IpAddr::V4(ip(1))).unwrap();
+    assert!(effects.contains(&Effect::Ranges(vec![one])), "the kernel must let it through");
+    let deleted = engine.on([Event::Config(Config::default())], at(9));
+    assert_eq!(published(&deleted), Some(vec![]), "one that is gone is another matter");
 }
 
 #[test]

@@ -160,19 +160,19 @@ pub(super) fn check_overlap(
     judge.verdict(())
 }
 
-/// Judges an advertisement; `pools` are the valid ones, which its pool selectors resolve to.
-/// Names of pools that do not exist (yet) are accepted, as in MetalLB.
+/// Judges an advertisement; `pools` are those that exist, with their labels, which its pool selectors
+/// resolve to. Names of pools that do not exist (yet) are accepted, as in MetalLB.
 pub(super) fn advertisement(
     object: &L2Advertisement,
-    pools: &BTreeMap<PoolName, Pool>,
+    pools: &BTreeMap<PoolName, Labels>,
 ) -> Result<Advertisement, Vec<Problem>> {
     let mut judge = Judge::new(Kind::L2Advertisement, object.metadata.name.as_ref());
     let spec = &object.spec.spec;
     let named = judge.names("spec.ipAddressPools", &spec.ip_address_pools, Cause::RepeatedPool);
     let by_label = judge.selectors("spec.ipAddressPoolSelectors", &spec.ip_address_pool_selectors);
     let all = spec.ip_address_pools.is_empty() && spec.ip_address_pool_selectors.is_empty();
-    let chosen = pools.values().filter(|pool| {
-        all || named.contains(pool.name.as_str()) || any_matches(&by_label, &pool.labels)
+    let chosen = pools.iter().filter(|(name, labels)| {
+        all || named.contains(name.as_str()) || any_matches(&by_label, labels)
     });
     let mut preferences = Vec::with_capacity(spec.preferred_node_selectors.len());
     for (index, preferred) in spec.preferred_node_selectors.iter().enumerate() {
@@ -187,7 +187,7 @@ pub(super) fn advertisement(
     }
     let valid = Advertisement {
         name: judge.name.clone(),
-        pools: chosen.map(|pool| pool.name.clone()).collect(),
+        pools: chosen.map(|(name, _)| name.clone()).collect(),
         node_selectors: judge.selectors("spec.nodeSelectors", &spec.node_selectors),
         interfaces: spec.interfaces.iter().cloned().collect(),
         service_selectors: judge.selectors("spec.serviceSelectors", &spec.service_selectors),

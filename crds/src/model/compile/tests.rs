@@ -168,6 +168,23 @@ fn an_object_that_turns_invalid_keeps_its_last_valid_form() {
 }
 
 #[test]
+fn an_advertisement_goes_on_covering_a_pool_that_cannot_be_read() {
+    let mut broken = simple_pool("p", "oops");
+    broken.metadata.labels = Some(Labels::from([("zone".to_owned(), "a".to_owned())]));
+    for spec in
+        ["{}", "{ipAddressPools: [p]}", "{ipAddressPoolSelectors: [{matchLabels: {zone: a}}]}"]
+    {
+        let resources = Resources {
+            pools: vec![broken.clone()],
+            advertisements: vec![advertisement(&format!("metadata: {{name: a}}\nspec: {spec}"))],
+            ..Resources::default()
+        };
+        let config = compile(&resources, &Config::default()).config;
+        assert!(config.advertisements["a"].pools.contains(&"p".into()), "{spec}");
+    }
+}
+
+#[test]
 fn of_two_pools_that_overlap_the_older_stays() {
     let at = |name: &str, seconds: i64| {
         let mut pool = simple_pool(name, "192.0.2.0/24");
