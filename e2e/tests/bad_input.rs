@@ -156,6 +156,16 @@ async fn a_pool_edited_into_an_invalid_state_keeps_its_services_addresses() -> R
         second.await_addresses(&["172.17.255.2"]).await?;
         client::curl_reaches(&format!("http://{ip}/index.html"), &pods).await?;
         assert_eq!(client::arping(ip, 1)?, [node.mac.parse()?]);
+        for service in [&service, &second] {
+            assert_eq!(service.times_told("nodeAssigned").await?, 1, "{service:?}");
+        }
+
+        // Nor do speakers that never saw it fall silent.
+        kubectl(&lab, &["delete", "pods", "-l", "app.kubernetes.io/component=speaker"])?;
+        kubectl(&lab, &["rollout", "status", "daemonset/ferrolb-speaker", "--timeout=60s"])?;
+        client::curl_reaches(&format!("http://{ip}/index.html"), &pods).await?;
+        client::forget_neighbours()?;
+        client::curl_reaches(&format!("http://{ip}/index.html"), &pods).await?;
 
         config.change(&config::pool("good", POOL))?;
         state_says(&lab, "Valid", "").await?;
@@ -163,7 +173,6 @@ async fn a_pool_edited_into_an_invalid_state_keeps_its_services_addresses() -> R
         for service in [&service, &second] {
             assert_eq!(service.times_told("IPAllocated").await?, 1, "{service:?}");
             assert_eq!(service.times_told("ClearAssignment").await?, 0, "{service:?}");
-            assert_eq!(service.times_told("nodeAssigned").await?, 1, "{service:?}");
         }
         Ok(())
     })
