@@ -1,7 +1,7 @@
 //! What breaks, and what the segment sees of it. The observer asks for every address each 10 ms;
 //! its trace is printed when something is not as it should be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::Config;
 use e2e::observer::Observer;
+use e2e::observer::arp::Mac;
 use e2e::plan::Node;
 use e2e::temp_ns::TempNamespace;
-use e2e::trace::Trace;
 use e2e::wait::{Look, until};
 use e2e::{fault, many};
 
@@ -46,30 +46,43 @@ async fn with_addresses(
     .await
 }
 
-/// Who answers for each address now.
-fn owners(
-    lab: &Lab,
-    trace: &Trace,
-    addresses: &[Ipv4Addr],
-    at: Duration,
-) -> BTreeMap<Ipv4Addr, String> {
-    let name = |ip: Ipv4Addr| {
-        let mac = trace.owner_at(ip, at)?;
-        Some((ip, lab.node_with_mac(&mac.to_string())?.name.clone()))
-    };
-    addresses.iter().filter_map(|ip| name(*ip)).collect()
+/// The node that owns most of the addresses, its MAC, and which they are.
+struct Victim<'a> {
+    node: &'a Node,
+    mac: Mac,
+    owned: BTreeSet<Ipv4Addr>,
 }
 
-/// The node that owns most addresses, and which.
-fn busiest<'a>(
-    lab: &'a Lab,
-    owners: &BTreeMap<Ipv4Addr, String>,
-) -> Result<(&'a Node, BTreeSet<Ipv4Addr>)> {
-    let of = |node: &Node| -> BTreeSet<Ipv4Addr> {
-        owners.iter().filter(|(_, name)| **name == node.name).map(|(ip, _)| *ip).collect()
-    };
-    let ranked = lab.nodes().iter().map(|node| (node, of(node)));
-    ranked.max_by_key(|(_, owned)| owned.len()).context("no nodes")
+impl<'a> Victim<'a> {
+    fn busiest(lab: &'a Lab, observer: &Observer, addresses: &[Ipv4Addr]) -> Result<Self> {
+        let of = |node: &'a Node| -> Result<Self> {
+            let mac: Mac = node.mac.parse()?;
+            let owns = |ip: &&Ipv4Addr| {
+                observer.peek(|trace| trace.owner_at(**ip, observer.now())) == Some(mac)
+            };
+            Ok(Self { node, mac, owned: addresses.iter().filter(owns).copied().collect() })
+        };
+        let all: Vec<Self> = lab.nodes().iter().map(of).collect::<Result<_>>()?;
+        all.into_iter().max_by_key(|victim| victim.owned.len()).context("no nodes")
+    }
+
+    /// Cuts the node's power, waits until others answer for all its addresses, and plugs it in
+    /// again; gives when it was cut and how long the slowest address took.
+    async fn cut(&self, observer: &Observer) -> Result<(Duration, Duration)> {
+        let cut_at = observer.now();
+        let cut = fault::cut(self.node)?;
+        let last = until(SOON, "others to answer for all addresses", async || {
+            let first = |ip: &Ipv4Addr| {
+                observer.peek(|it| Some(it.first_answer_by_other(*ip, self.mac, cut_at)?.at))
+            };
+            let times: Vec<Duration> = self.owned.iter().filter_map(first).collect();
+            let last = times.iter().max().filter(|_| times.len() == self.owned.len()).copied();
+            Ok(Look::when(last, || format!("{} of {}", times.len(), self.owned.len())))
+        })
+        .await?;
+        cut.heal()?;
+        Ok((cut_at, last.saturating_sub(cut_at)))
+    }
 }
 
 fn ms(duration: Duration) -> f64 {
@@ -80,36 +93,13 @@ fn ms(duration: Duration) -> f64 {
 #[ignore = "needs a lab: make e2e"]
 async fn the_addresses_of_a_dead_node_move_within_two_seconds_and_no_others_move() -> Result<()> {
     with_addresses("power-cut", async |lab, observer, addresses| {
-        let before = observer.peek(|trace| owners(lab, trace, addresses, observer.now()));
-        let (node, owned) = busiest(lab, &before)?;
-        let mac = observer.peek(|trace| trace.owner_at(*owned.first()?, observer.now()));
-        let mac = mac.context("nobody answers")?;
-        let cut_at = observer.now();
-        let cut = fault::cut(node)?;
-        let moved = |trace: &Trace| -> BTreeMap<Ipv4Addr, Duration> {
-            let first =
-                |ip: &Ipv4Addr| Some((*ip, trace.first_answer_by_other(*ip, mac, cut_at)?.at));
-            owned.iter().filter_map(first).collect()
-        };
-        let times = until(SOON, "all addresses to be answered by others", async || {
-            let moved = observer.peek(moved);
-            let all = moved.len() == owned.len();
-            Ok(Look::when(all.then(|| moved.clone()), || {
-                format!("{} of {}", moved.len(), owned.len())
-            }))
-        })
-        .await?;
+        let victim = Victim::busiest(lab, observer, addresses)?;
+        let (cut_at, slowest) = victim.cut(observer).await?;
         let during = observer.peek(|trace| trace.since(cut_at));
-        cut.heal()?;
-        let last = times.values().max().copied().unwrap_or_default();
-        let slowest = last.saturating_sub(cut_at);
-        eprintln!(
-            "node power cut: {} addresses moved, the last after {:.0} ms",
-            owned.len(),
-            ms(slowest)
-        );
+        let count = victim.owned.len();
+        eprintln!("node power cut: {count} addresses moved, the last after {:.0} ms", ms(slowest));
         ensure!(slowest <= FAILOVER, "the last address moved after {:.0} ms", ms(slowest));
-        for ip in addresses.iter().filter(|ip| !owned.contains(ip)) {
+        for ip in addresses.iter().filter(|ip| !victim.owned.contains(ip)) {
             ensure!(during.changes(*ip).is_empty(), "{ip} was not the dead node's, and moved");
         }
         observer.settle(QUIET, SOON).await
@@ -121,8 +111,7 @@ async fn the_addresses_of_a_dead_node_move_within_two_seconds_and_no_others_move
 #[ignore = "needs a lab: make e2e"]
 async fn a_killed_speaker_costs_its_own_addresses_two_seconds_at_most() -> Result<()> {
     with_addresses("agent-kill", async |lab, observer, addresses| {
-        let before = observer.peek(|trace| owners(lab, trace, addresses, observer.now()));
-        let (node, owned) = busiest(lab, &before)?;
+        let Victim { node, owned, .. } = Victim::busiest(lab, observer, addresses)?;
         let killed_at = observer.now();
         fault::kill_agent(node)?;
         until(SOON, "the speaker to be back", async || {
@@ -183,24 +172,8 @@ async fn nothing_changes_while_the_api_server_is_away_and_a_dead_node_is_replace
             let gap = quiet.longest_gap(*ip).length();
             ensure!(gap < Duration::from_millis(500), "{ip} was unanswered for {:.0} ms", ms(gap));
         }
-        let before = observer.peek(|trace| owners(lab, trace, addresses, observer.now()));
-        let (node, owned) = busiest(lab, &before)?;
-        let mac = observer.peek(|trace| trace.owner_at(*owned.first()?, observer.now()));
-        let mac = mac.context("nobody answers")?;
-        let cut_at = observer.now();
-        let cut = fault::cut(node)?;
-        let last = until(SOON, "others to take over without the API server", async || {
-            let first = |ip: &Ipv4Addr| {
-                observer.peek(|it| Some(it.first_answer_by_other(*ip, mac, cut_at)?.at))
-            };
-            let times: Option<Vec<Duration>> = owned.iter().map(first).collect();
-            Ok(Look::when(times.and_then(|times| times.into_iter().max()), || {
-                "some are silent".to_owned()
-            }))
-        })
-        .await?;
-        let slowest = last.saturating_sub(cut_at);
-        cut.heal()?;
+        let victim = Victim::busiest(lab, observer, addresses)?;
+        let (_, slowest) = victim.cut(observer).await?;
         eprintln!("power cut during an API outage: moved after {:.0} ms", ms(slowest));
         ensure!(slowest <= FAILOVER, "moved after {:.0} ms", ms(slowest));
         outage.heal()?;
