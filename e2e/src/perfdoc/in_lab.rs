@@ -7,8 +7,9 @@ use crate::number::{count, fixed, mebibytes, several, significant};
 use crate::page::Page;
 use crate::scale::{AtRest, Programs, Scale, Writes};
 
-/// What the test itself writes: the Services, and an EndpointSlice for each.
-const BY_THE_TEST: [&str; 2] = ["POST services", "POST endpointslices"];
+/// What the test itself writes: the Services, an EndpointSlice for each, and, on the API server's
+/// part, the record of each cluster IP.
+const BY_THE_TEST: [&str; 3] = ["POST services", "POST endpointslices", "POST ipaddresses"];
 
 pub fn section(page: &mut Page, scale: &Scale) {
     let services = count(scale.services);
@@ -22,7 +23,7 @@ pub fn section(page: &mut Page, scale: &Scale) {
     at_once(page, scale, &burst);
     page.paragraph(
         "Writes to the API server in that burst, by its own count, refused ones included; without leases, \
-         nodes, and what the test makes itself. n = 1, and 1 in the other run.",
+         nodes, and what making the Services itself takes. n = 1, and 1 in the other run.",
     );
     let resources = burst.keys().copied().chain(field::WRITES.map(|(resource, _)| resource));
     let rows = resources.collect::<BTreeSet<_>>().into_iter().map(|resource| {
