@@ -75,6 +75,8 @@ pub struct Engine {
     present: BTreeMap<Ipv4Addr, Presence>,
     bursts: Bursts,
     phase: Phase,
+    /// When it was last called.
+    now: Moment,
 }
 
 /// Where in its life the engine is.
@@ -106,12 +108,14 @@ impl Engine {
             present: BTreeMap::new(),
             bursts: Bursts::new(settings.announcements_per_second),
             phase: Phase::Waiting,
+            now,
             settings,
         }
     }
 
     /// Takes everything that happened up to `now` and gives what is to be done about it.
     pub fn on(&mut self, events: impl IntoIterator<Item = Event>, now: Moment) -> Vec<Effect> {
+        self.now = now;
         let mut effects = Vec::new();
         for event in events {
             self.take(event, now, &mut effects);
@@ -132,7 +136,8 @@ impl Engine {
         let mesh = self.mesh.as_ref().and_then(Mesh::next_deadline);
         let phase = match self.phase {
             Phase::Leaving(until) => Some(until),
-            Phase::Waiting => self.mesh.as_ref().map(Mesh::settles_by),
+            // Once that is past, only an event can help.
+            Phase::Waiting => self.mesh.as_ref().map(Mesh::settles_by).filter(|by| *by > self.now),
             Phase::Active | Phase::Stopped => None,
         };
         mesh.into_iter().chain(phase).chain(self.bursts.next_deadline()).min()

@@ -196,6 +196,8 @@ impl Mesh {
 
     /// Says good-bye: the others need not find out by themselves.
     pub fn leave(&mut self, now: Moment) -> Outcome {
+        // Nobody is to be asked to let us in again.
+        self.peers.clear();
         // Fails only when we are out already.
         let _gone = self.foca.leave_cluster(&mut self.runtime);
         self.drain(now)

@@ -13,6 +13,8 @@ use super::*;
 use crate::announce::burst::ROUNDS;
 use crate::announce::desired::PortSpec;
 use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
+use crate::mesh::Member;
+use crate::mesh::seal::SecretKey;
 use crate::ownership::Why;
 
 fn key(name: &str) -> ServiceKey {
@@ -365,6 +367,28 @@ fn a_restarted_speaker_answers_for_a_pool_that_cannot_be_read() {
     assert!(effects.contains(&Effect::Ranges(vec![one])), "the kernel must let it through");
     let deleted = engine.on([Event::Config(Config::default())], at(9));
     assert_eq!(published(&deleted), Some(vec![]), "one that is gone is another matter");
+}
+
+/// A speaker that starts while the API server is away waits for it; it must not spin meanwhile.
+#[test]
+fn waiting_for_what_does_not_come_costs_few_calls() {
+    let member = Member {
+        node: "n1".into(),
+        addr: SocketAddr::from(([192, 0, 2, 101], 7946)),
+        started: 0,
+        renewals: 0,
+    };
+    let key = SecretKey::derive(b"secret");
+    let mesh = Some(mesh::Identity { member, instance: [1; 16], key, seed: 1 });
+    let mut engine = Engine::new(Settings { mesh, ..engine().settings }, Moment::START);
+    let (mut now, mut calls) = (Moment::START, 0);
+    while let Some(due) = engine.next_deadline().filter(|_| now < at(60_000)) {
+        now = now.max(due);
+        engine.on([], now);
+        calls += 1;
+        assert!(calls < 1_000, "still at {now:?}");
+    }
+    assert!(!engine.is_active());
 }
 
 #[test]
