@@ -69,19 +69,7 @@ fn events(nodes: usize) -> Vec<Event> {
         };
         (key(n), facts)
     };
-    let link = LinkFacts {
-        index: IfIndex(2),
-        name: "eth0".to_owned(),
-        mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
-        permanent_mac: None,
-        up: true,
-        carrier: true,
-        broadcast: true,
-        no_arp: false,
-        loopback: false,
-        master: None,
-        addresses: Vec::new(),
-    };
+    let link = LinkFacts::ethernet(IfIndex(2), "eth0", MacAddr([2, 0, 0, 0, 0, 1]));
     let facts = |n| (node(n), NodeFacts { labels: labels(n), ..NodeFacts::default() });
     vec![
         Event::Config(config()),

@@ -37,6 +37,25 @@ pub struct LinkFacts {
     pub addresses: Vec<IpNetwork>,
 }
 
+impl LinkFacts {
+    /// An Ethernet link as it is when nothing is the matter with it: up, with carrier, by itself.
+    pub fn ethernet(index: IfIndex, name: &str, mac: MacAddr) -> Self {
+        Self {
+            index,
+            name: name.to_owned(),
+            mac: Some(mac),
+            permanent_mac: None,
+            up: true,
+            carrier: true,
+            broadcast: true,
+            no_arp: false,
+            loopback: false,
+            master: None,
+            addresses: Vec::new(),
+        }
+    }
+}
+
 /// Names of links that are never used, as regular expressions. A pattern matches anywhere in the
 /// name unless it is anchored, as in MetalLB.
 #[derive(Debug, Clone)]
@@ -164,19 +183,7 @@ mod tests {
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
     fn link(name: &str) -> LinkFacts {
-        LinkFacts {
-            index: IfIndex(2),
-            name: name.to_owned(),
-            mac: Some(MAC),
-            permanent_mac: None,
-            up: true,
-            carrier: true,
-            broadcast: true,
-            no_arp: false,
-            loopback: false,
-            master: None,
-            addresses: vec![],
-        }
+        LinkFacts::ethernet(IfIndex(2), name, MAC)
     }
 
     fn defaults() -> Exclusions {

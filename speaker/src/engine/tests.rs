@@ -30,19 +30,8 @@ fn at(ms: u64) -> Moment {
 }
 
 fn link(index: u32) -> LinkFacts {
-    LinkFacts {
-        index: IfIndex(index),
-        name: format!("eth{index}"),
-        mac: Some(MacAddr([2, 0, 0, 0, 0, u8::try_from(index).unwrap()])),
-        permanent_mac: None,
-        up: true,
-        carrier: true,
-        broadcast: true,
-        no_arp: false,
-        loopback: false,
-        master: None,
-        addresses: Vec::new(),
-    }
+    let mac = MacAddr([2, 0, 0, 0, 0, u8::try_from(index).unwrap()]);
+    LinkFacts::ethernet(IfIndex(index), &format!("eth{index}"), mac)
 }
 
 fn advertisement(name: &str) -> Advertisement {
