@@ -5,6 +5,8 @@
 
 pub mod advertisement;
 pub mod compile;
+pub mod electorate;
+pub mod group;
 pub mod ids;
 pub mod pool;
 pub mod range;

@@ -1,13 +1,10 @@
 //! Who answers for an address.
 //!
 //! Today: the first living candidate in an order that every speaker computes alike. The unit is
-//! the [`Group`](group::Group), all addresses of one Service united with those of every Service
+//! the [`Group`](crds::model::group::Group), all addresses of one Service united with those of every Service
 //! that shares one of them, so that a shared address never has two owners.
 //!
 //! Pure: facts come in, an owner or the reason why there is none comes out.
-
-pub mod electorate;
-pub mod group;
 
 use std::net::IpAddr;
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crds::model::advertisement::Advertisement;
 use crds::model::compile::Config;
+use crds::model::electorate::{Ballot, Electorate};
+use crds::model::group::{Group, Sharing};
 use crds::model::ids::{NodeName, PoolName, ServiceKey};
 use crds::model::selector::Labels;
 use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
@@ -13,8 +15,6 @@ use super::standing::{Announcement, Standing};
 use crate::announce::desired::PortSpec;
 use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
 use crate::ownership::Why;
-use crate::ownership::electorate::{Ballot, Electorate};
-use crate::ownership::group::{Group, Sharing};
 
 /// The cluster's objects, as facts, and what must be decided anew.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ impl Cluster {
             .collect();
         let valid = claims.iter().filter_map(|(_, claim)| claim.as_ref()?.as_ref().ok());
         let ballots: Vec<&Ballot<'_>> = valid.map(|claim| &claim.ballot).collect();
-        let owner = electorate.elect(group.hash, &ballots);
+        let owner = electorate.elect(group.hash, &ballots, |_| true).ok_or(Why::NoCandidate);
         let standing = |claim: Result<Claim<'_>, Why>| match (claim, &owner) {
             (Err(why), _) => Standing::Silent(why),
             (Ok(_), Err(why)) => Standing::Silent(why.clone()),

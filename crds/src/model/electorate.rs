@@ -1,22 +1,21 @@
-//! The election: of the nodes that may announce a group, which one does.
+//! The election: of the nodes that may announce a group, which goes first.
 //!
-//! An [`Electorate`] is made once for a set of living nodes and a configuration, and then asked
+//! Speakers elect heirs by it, and the controller plans by it, so that they agree on who is a
+//! candidate. An [`Electorate`] is made once for a set of nodes and a configuration, and then asked
 //! for every group. What advertisements say about nodes is worked out once per combination of
 //! advertisements, so that an election costs a few nanoseconds a node.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crds::model::advertisement::Advertisement;
-use crds::model::ids::NodeName;
-use crds::model::selector::Labels;
-
-use super::Why;
+use super::advertisement::Advertisement;
 use super::group::stable_hash;
+use super::ids::NodeName;
+use super::selector::Labels;
 
-/// A node that is alive and not barred.
+/// A node that is not barred.
 #[derive(Debug)]
 struct Node {
     name: NodeName,
@@ -44,8 +43,36 @@ pub struct Ballot<'a> {
     pub only: Option<&'a BTreeSet<NodeName>>,
 }
 
+/// A node that may announce a group, and what speaks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    /// Which.
+    pub node: &'a NodeName,
+    /// How many of the group's Services it can serve: all of them, unless they share an address and
+    /// have no node in common.
+    pub served: u32,
+    /// The sum of its preference weights.
+    pub weight: u32,
+    /// Its rendezvous hash for this group: scatters a dead node's groups over all others, and moves
+    /// no other group.
+    pub lot: u64,
+}
+
+impl Candidate<'_> {
+    /// The greater goes first: by Services served, then weight, then lot, then the lower name.
+    pub fn cmp(&self, other: &Self) -> Ordering {
+        let key = |candidate: &Self| (candidate.served, candidate.weight, candidate.lot);
+        key(self).cmp(&key(other)).then_with(|| other.node.cmp(self.node))
+    }
+
+    /// Whether it is as good as `other` by all that users asked for; the lot does not count.
+    pub const fn equals(&self, other: &Self) -> bool {
+        self.served == other.served && self.weight == other.weight
+    }
+}
+
 impl Electorate {
-    /// The electorate of the nodes given with their labels, each alive and not barred.
+    /// The electorate of the nodes given with their labels, none of them barred.
     pub fn new(nodes: impl IntoIterator<Item = (NodeName, Labels)>) -> Self {
         let node = |(name, labels): (NodeName, Labels)| {
             let hash = stable_hash(name.as_str().as_bytes());
@@ -56,19 +83,30 @@ impl Electorate {
         Self { nodes, slates: RefCell::default() }
     }
 
-    /// The owner of the group with hash `group` whose Services cast `ballots`.
-    ///
-    /// In this order: the node that can serve most of the Services (all of them, unless they share
-    /// an address and have no node in common), the highest sum of preference weights, and then the
-    /// highest rendezvous hash, so that a dead node's groups spread evenly over the others and no
-    /// other group moves.
-    ///
-    /// # Errors
-    /// [`Why::NoCandidate`] when no node can serve any of them.
-    pub fn elect(&self, group: u64, ballots: &[&Ballot<'_>]) -> Result<&NodeName, Why> {
+    /// Of the nodes that `may` announce it, the one that goes first for the group with hash `group`,
+    /// whose Services cast `ballots`; `None` when no such node can serve any of them.
+    pub fn elect(
+        &self,
+        group: u64,
+        ballots: &[&Ballot<'_>],
+        may: impl Fn(&NodeName) -> bool,
+    ) -> Option<&NodeName> {
+        self.candidates(group, ballots)
+            .filter(|candidate: &Candidate<'_>| may(candidate.node))
+            .max_by(|a, b| a.cmp(b))
+            .map(|candidate| candidate.node)
+    }
+
+    /// Every node that can serve at least one of the Services that cast `ballots`, in no particular
+    /// order.
+    pub fn candidates<'a, 'b>(
+        &'a self,
+        group: u64,
+        ballots: &'b [&'b Ballot<'b>],
+    ) -> impl Iterator<Item = Candidate<'a>> + use<'a, 'b> {
         let slates: Vec<Rc<Slate>> =
             ballots.iter().map(|ballot| self.slate(&ballot.advertisements)).collect();
-        let standing = |(index, node): (usize, &Node)| {
+        self.nodes.iter().enumerate().filter_map(move |(index, node)| {
             let (mut served, mut weight) = (0_u32, 0_u32);
             for (ballot, slate) in ballots.iter().zip(&slates) {
                 let welcome = ballot.only.is_none_or(|only| only.contains(&node.name));
@@ -77,12 +115,9 @@ impl Electorate {
                     weight += given;
                 }
             }
-            (served, weight, mix(group ^ node.hash))
-        };
-        let ranked = self.nodes.iter().enumerate().map(|entry| (standing(entry), entry.1));
-        let ranked = ranked.filter(|((served, ..), _)| *served > 0);
-        let first = ranked.max_by_key(|(standing, node)| (*standing, Reverse(&node.name)));
-        first.map(|(_, node)| &node.name).ok_or(Why::NoCandidate)
+            let lot = mix(group ^ node.hash);
+            (served > 0).then_some(Candidate { node: &node.name, served, weight, lot })
+        })
     }
 
     fn slate(&self, advertisements: &[&Advertisement]) -> Rc<Slate> {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crds::model::ids::ServiceKey;
 use sha2::{Digest as _, Sha256};
+
+use super::ids::ServiceKey;
 
 /// Services tied together by shared addresses, and all their addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
-use crds::model::advertisement::Preference;
-use crds::model::selector::Selector;
+use crate::model::advertisement::Preference;
+use crate::model::selector::Selector;
 use proptest::prelude::*;
 
 use super::*;
+
+fn anyone(_: &NodeName) -> bool {
+    true
+}
 
 fn everywhere(name: &str) -> Advertisement {
     Advertisement {
@@ -37,12 +41,12 @@ fn ballot(advertisements: &[Advertisement]) -> Ballot<'_> {
 #[test]
 fn nobody_is_elected_where_nobody_may() {
     let narrow = [Advertisement { node_selectors: vec![selecting("n9")], ..everywhere("a") }];
-    assert_eq!(nodes(&["n1", "n2"]).elect(1, &[&ballot(&narrow)]), Err(Why::NoCandidate));
-    assert_eq!(nodes(&[]).elect(1, &[&ballot(&[everywhere("a")])]), Err(Why::NoCandidate));
+    assert_eq!(nodes(&["n1", "n2"]).elect(1, &[&ballot(&narrow)], anyone), None);
+    assert_eq!(nodes(&[]).elect(1, &[&ballot(&[everywhere("a")])], anyone), None);
     let nowhere = BTreeSet::new();
     let all = [everywhere("a")];
     let local = Ballot { only: Some(&nowhere), ..ballot(&all) };
-    assert_eq!(nodes(&["n1"]).elect(1, &[&local]), Err(Why::NoCandidate));
+    assert_eq!(nodes(&["n1"]).elect(1, &[&local], anyone), None);
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn a_preferred_node_goes_first_and_another_when_it_is_away() {
     let list = [Advertisement { preferences, ..everywhere("a") }];
     for group in 0..50 {
         let elect =
-            |names: &[&str]| nodes(names).elect(group, &[&ballot(&list)]).unwrap().to_string();
+            |names: &[&str]| nodes(names).elect(group, &[&ballot(&list)], anyone).unwrap().to_string();
         assert_eq!(elect(&["n1", "n2", "n3"]), "n1");
         assert_eq!(elect(&["n2", "n3"]), "n3");
         assert_eq!(elect(&["n2"]), "n2");
@@ -72,7 +76,7 @@ fn weights_count_only_on_nodes_that_the_same_advertisement_selects() {
         },
     ];
     for group in 0..50 {
-        assert_eq!(nodes(&["n1", "n2"]).elect(group, &[&ballot(&list)]).unwrap().as_str(), "n1");
+        assert_eq!(nodes(&["n1", "n2"]).elect(group, &[&ballot(&list)], anyone).unwrap().as_str(), "n1");
     }
 }
 
@@ -85,7 +89,7 @@ fn services_on_one_address_prefer_a_node_that_serves_them_all() {
     for group in 0..50 {
         let (first, second) =
             (Ballot { only: Some(&a), ..ballot(&all) }, Ballot { only: Some(&b), ..ballot(&all) });
-        assert_eq!(electorate.elect(group, &[&first, &second]).unwrap().as_str(), "n2");
+        assert_eq!(electorate.elect(group, &[&first, &second], anyone).unwrap().as_str(), "n2");
     }
 }
 
@@ -98,8 +102,8 @@ fn the_groups_of_a_dead_node_spread_and_no_other_moves() {
     let mut inherited: BTreeMap<String, u32> = BTreeMap::new();
     for n in 0..10_000_u32 {
         let group = stable_hash(&n.to_be_bytes());
-        let old = before.elect(group, &[&ballot(&all)]).unwrap();
-        let new = after.elect(group, &[&ballot(&all)]).unwrap();
+        let old = before.elect(group, &[&ballot(&all)], anyone).unwrap();
+        let new = after.elect(group, &[&ballot(&all)], anyone).unwrap();
         if old.as_str() == "worker-0" {
             *inherited.entry(new.to_string()).or_default() += 1;
         } else {
@@ -119,13 +123,13 @@ proptest! {
         let names: Vec<String> = (0..count).map(|n| format!("n{n}")).collect();
         let forward: Vec<&str> = names.iter().map(String::as_str).collect();
         let backward: Vec<&str> = forward.iter().rev().copied().collect();
-        let winner = nodes(&forward).elect(group, &[&ballot(&all)]).unwrap().to_string();
-        let again = nodes(&backward).elect(group, &[&ballot(&all)]).unwrap().to_string();
+        let winner = nodes(&forward).elect(group, &[&ballot(&all)], anyone).unwrap().to_string();
+        let again = nodes(&backward).elect(group, &[&ballot(&all)], anyone).unwrap().to_string();
         prop_assert_eq!(&winner, &again);
         let gone = forward[removed.index(count)];
         let rest: Vec<&str> = forward.iter().copied().filter(|name| *name != gone).collect();
         if gone != winner {
-            let still = nodes(&rest).elect(group, &[&ballot(&all)]).unwrap().to_string();
+            let still = nodes(&rest).elect(group, &[&ballot(&all)], anyone).unwrap().to_string();
             prop_assert_eq!(winner, still);
         }
     }
