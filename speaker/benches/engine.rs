@@ -92,6 +92,8 @@ fn settled(nodes: usize) -> Engine {
         exclusions: Exclusions::new::<&str>([]).expect("is empty"),
         ignore_exclude_label: false,
         announcements_per_second: 100_000,
+        deputies: true,
+        seed: 1,
         mesh: None,
     };
     let mut engine = Engine::new(settings, Moment::START);
@@ -113,7 +115,8 @@ fn benches(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("a node dies or returns", nodes), |bench| {
             bench.iter(|| {
                 dead = !dead;
-                let facts = NodeFacts { labels: labels(1), network_unavailable: dead };
+                let facts =
+                    NodeFacts { labels: labels(1), network_unavailable: dead, draining: false };
                 black_box(engine.on([Event::Nodes(Change::Set(node(1), facts))], now))
             });
         });

@@ -34,7 +34,7 @@ mod event;
 mod standing;
 
 use cluster::Cluster;
-pub use effect::Effect;
+pub use effect::{Conflict, Description, Effect, State};
 pub use event::{Change, Event, Kind};
 pub use standing::{Announcement, Standing};
 
@@ -53,6 +53,11 @@ pub struct Settings {
     pub ignore_exclude_label: bool,
     /// At most this many announcements a second on each link.
     pub announcements_per_second: u32,
+    /// Answer with the owner's MAC while its agent is away and its node is not. Without it such
+    /// an owner is succeeded as a dead one would be.
+    pub deputies: bool,
+    /// Random, new at each start: makes nonces that nobody can foresee.
+    pub seed: u64,
     /// How to take part in the mesh; without it every node of the cluster counts as alive.
     pub mesh: Option<mesh::Identity>,
 }
@@ -177,6 +182,12 @@ impl Engine {
             Event::Nodes(change) => self.cluster.nodes(change),
             Event::Peers(peers) => self.peers(peers),
             Event::Links(links) => self.links(&links, now, effects),
+            Event::Recorded(_)
+            | Event::Speakers(_)
+            | Event::Frame { .. }
+            | Event::Heard(_)
+            | Event::Hangup(_)
+            | Event::Counted(_) => {}
             Event::Datagram(bytes) => self.with_mesh(effects, |mesh| mesh.receive(&bytes, now)),
             Event::Shutdown => {
                 if !matches!(self.phase, Phase::Leaving(_) | Phase::Stopped) {

@@ -39,6 +39,41 @@ pub struct NodeFacts {
     pub labels: Labels,
     /// Its `NetworkUnavailable` condition is true.
     pub network_unavailable: bool,
+    /// It carries our drain mark: its speaker leaves its addresses to others.
+    pub draining: bool,
+}
+
+/// Who announces a Service, by the API's record (a ServiceL2Status).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The Service.
+    pub service: ServiceKey,
+    /// The node that announced it when this was written.
+    pub node: NodeName,
+    /// Under which claim; zero if it does not say.
+    pub claim: u64,
+}
+
+/// What the Speaker object of a node says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SpeakerFacts {
+    /// Groups that this node is to hand over, if it still owns them under the claim named.
+    pub orders: Vec<Order>,
+    /// The nonce that somebody who does not hear this speaker has left for it.
+    pub knock: Option<String>,
+    /// The nonce that this speaker echoed last.
+    pub echo: Option<String>,
+}
+
+/// A move order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The lowest address of the group.
+    pub address: IpAddr,
+    /// The claim of the owner that is to give it up; under any other the order is void.
+    pub claim: u64,
+    /// To whom.
+    pub to: NodeName,
 }
 
 /// One EndpointSlice.

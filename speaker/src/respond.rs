@@ -7,8 +7,9 @@
 use std::net::Ipv4Addr;
 
 use crds::model::ids::{IfIndex, MacAddr};
+use serde::{Deserialize, Serialize};
 
-use crate::announce::table::{AddressCounters, Announced, Answer, Table};
+use crate::announce::table::{AddressCounters, Announced, Table};
 use crate::wire::Malformed;
 use crate::wire::arp::{ArpFrame, ArpRepr, Operation};
 use crate::wire::ethernet::FRAME_LEN;
@@ -121,7 +122,7 @@ impl From<Malformed> for DropReason {
 
 /// Somebody else was heard to speak for an address. Whether that is a foreign host, another
 /// speaker or another link of this very node, the engine knows: it has all members' MACs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Where.
     pub link: IfIndex,
@@ -136,7 +137,7 @@ pub struct Heard {
 }
 
 /// In what way somebody spoke for an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeardKind {
     /// Any ARP whose sender is an address that we answer for on this link, at a MAC that is
     /// neither ours nor the one we deputise for (RFC 5227 section 2.4).
@@ -174,7 +175,7 @@ pub fn respond<'t>(frame: &[u8], rx: &Rx, table: &'t Table) -> Outcome<'t> {
     }
     let target = table.get(arp.target_ip);
     let verdict = match judge(arp, rx, target) {
-        Ok(announced) => Verdict::Reply(answer(arp, rx, announced)),
+        Ok((announced, mac)) => Verdict::Reply(answer(arp, rx, announced, mac)),
         Err(reason) => Verdict::Drop(reason),
     };
     Outcome { verdict, heard: heard(&request, rx, table, target.is_some()) }
@@ -184,7 +185,7 @@ fn judge<'t>(
     arp: &ArpRepr,
     rx: &Rx,
     target: Option<&'t Announced>,
-) -> Result<&'t Announced, DropReason> {
+) -> Result<(&'t Announced, MacAddr), DropReason> {
     if arp.operation == Operation::Reply {
         return Err(DropReason::Reply);
     }
@@ -192,17 +193,14 @@ fn judge<'t>(
     if !announced.entry.links.includes(rx.index) {
         return Err(DropReason::OtherLink);
     }
+    let mac = announced.entry.answer.mac(rx.index, rx.mac).ok_or(DropReason::OtherLink)?;
     if arp.sender_ip == arp.target_ip {
         return Err(DropReason::Announcement);
     }
-    Ok(announced)
+    Ok((announced, mac))
 }
 
-fn answer<'t>(arp: &ArpRepr, rx: &Rx, announced: &'t Announced) -> Reply<'t> {
-    let sender_mac = match announced.entry.answer {
-        Answer::Own => rx.mac,
-        Answer::Deputy(owner) => owner,
-    };
+fn answer<'t>(arp: &ArpRepr, rx: &Rx, announced: &'t Announced, sender_mac: MacAddr) -> Reply<'t> {
     let reply = ArpFrame {
         destination: arp.sender_mac,
         source: rx.mac,
@@ -221,7 +219,7 @@ fn heard(frame: &ArpFrame, rx: &Rx, table: &Table, target_is_ours: bool) -> Opti
     let ArpFrame { destination, source, arp } = frame;
     let expected = |announced: &Announced| {
         !announced.entry.links.includes(rx.index)
-            || announced.entry.answer == Answer::Deputy(arp.sender_mac)
+            || announced.entry.answer.mac(rx.index, rx.mac) == Some(arp.sender_mac)
     };
     let is_probe = arp.sender_ip.is_unspecified();
     let kind = match table.get(arp.sender_ip) {

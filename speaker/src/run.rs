@@ -204,6 +204,8 @@ fn settings(config: &Config) -> Settings {
         exclusions: config.exclusions.clone(),
         ignore_exclude_label: config.ignore_exclude_label,
         announcements_per_second: config.announcements_per_second,
+        deputies: true,
+        seed: rand::random(),
         mesh: config.mesh.as_ref().map(identity),
     }
 }

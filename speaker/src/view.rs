@@ -70,6 +70,7 @@ pub fn node(object: &Node) -> NodeFacts {
     NodeFacts {
         labels: object.metadata.labels.clone().unwrap_or_default(),
         network_unavailable: unavailable,
+        draining: false,
     }
 }
 

@@ -59,6 +59,11 @@ fn neighbour_becomes(wire: &Wire, expected: MacAddr) {
     });
 }
 
+/// The answer of a deputy for an owner with `mac`, on the node's end of `wire`.
+fn deputy(wire: &Wire, mac: MacAddr) -> Answer {
+    Answer::Deputy([(wire.node.index(NODE_LINK), mac)].into())
+}
+
 #[test]
 #[ignore = "needs CAP_NET_ADMIN: make netns"]
 fn client_resolves_an_announced_address_to_the_nodes_mac() {
@@ -96,7 +101,7 @@ fn withdrawn_address_is_silent_at_once() {
 #[ignore = "needs CAP_NET_ADMIN: make netns"]
 fn deputy_gives_the_client_the_owners_mac_and_keeps_its_own_in_the_header() {
     let (wire, responder) = answering();
-    responder.answer(&[(ADDRESS, Answer::Deputy(STRANGER))]);
+    responder.answer(&[(ADDRESS, deputy(&wire, STRANGER))]);
     resolve(&wire, STRANGER);
     let mut client = client(&wire);
     client.port.send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame()).unwrap();
@@ -111,7 +116,7 @@ fn deputy_gives_the_client_the_owners_mac_and_keeps_its_own_in_the_header() {
 fn gratuitous_frames_replace_a_fresh_neighbour_entry_in_either_form() {
     for gratuitous in [ArpFrame::gratuitous_request, ArpFrame::gratuitous_reply] {
         let (wire, responder) = answering();
-        responder.answer(&[(ADDRESS, Answer::Deputy(STRANGER))]);
+        responder.answer(&[(ADDRESS, deputy(&wire, STRANGER))]);
         resolve(&wire, STRANGER);
         // Within the client's `locktime` of one second, which makes it ignore ordinary replies.
         let frame = gratuitous(NODE_MAC, ADDRESS);

@@ -49,7 +49,11 @@ fn respond_allocates_nothing_whatever_the_frame() {
     let (ours, theirs) = (Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::new(10, 1, 0, 7));
     let entry = |n: u32| Entry {
         links: Links::Only([IfIndex(2), IfIndex(3)].into()),
-        answer: if n.is_multiple_of(2) { Answer::Own } else { Answer::Deputy(client) },
+        answer: if n.is_multiple_of(2) {
+            Answer::Own
+        } else {
+            Answer::Deputy([(IfIndex(2), client)].into())
+        },
     };
     let addresses = (0..10_000).map(|n| (Ipv4Addr::from_bits(0x0a00_0000 + n), entry(n)));
     let table = Table::following(&Table::default(), addresses);

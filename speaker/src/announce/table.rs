@@ -9,7 +9,7 @@
 //! second would mean a new table of 10,000 entries each time. It belongs beside the table, as one
 //! atomic that the port reads before it answers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -38,13 +38,24 @@ impl Links {
 }
 
 /// Whose MAC an answer carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The MAC of the link that was asked: this node owns the address.
     Own,
-    /// The owner's MAC, while the owner's agent is away and its node is not. The Ethernet source
-    /// stays ours, or switches would send the owner's traffic here.
-    Deputy(MacAddr),
+    /// The owner's MAC on each link, while the owner's agent is away and its node is not. The
+    /// Ethernet source stays ours, or switches would send the owner's traffic here. Links without
+    /// one are not answered on.
+    Deputy(BTreeMap<IfIndex, MacAddr>),
+}
+
+impl Answer {
+    /// The MAC that an answer on `link`, whose own MAC is `own`, carries.
+    pub fn mac(&self, link: IfIndex, own: MacAddr) -> Option<MacAddr> {
+        match self {
+            Self::Own => Some(own),
+            Self::Deputy(owner) => owner.get(&link).copied(),
+        }
+    }
 }
 
 /// How one address is answered.
@@ -195,7 +206,10 @@ mod tests {
     fn counters_outlive_a_table_but_not_a_withdrawal() {
         let first = Table::following(&Table::default(), [(ADDRESS, own(Links::All))]);
         first.get(ADDRESS).unwrap().counters.count_request();
-        let deputy = Entry { links: Links::All, answer: Answer::Deputy(MacAddr([2; 6])) };
+        let deputy = Entry {
+            links: Links::All,
+            answer: Answer::Deputy([(IfIndex(1), MacAddr([2; 6]))].into()),
+        };
         let second = Table::following(&first, [(ADDRESS, deputy)]);
         // A port may still be at work with the first table.
         first.get(ADDRESS).unwrap().counters.count_response();

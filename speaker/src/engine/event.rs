@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crds::model::compile::Config;
-use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::ids::{IfIndex, MacAddr, NodeName, ServiceKey};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{NodeFacts, ServiceFacts, SliceFacts};
+use crate::facts::{NodeFacts, Recorded, ServiceFacts, SliceFacts, SpeakerFacts};
 use crate::link::LinkFacts;
+use crate::respond::Heard;
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,30 @@ pub enum Event {
     Peers(BTreeSet<SocketAddr>),
     /// This node's interfaces; always complete.
     Links(Vec<LinkFacts>),
+    /// Who announced each Service by the API's record, by the record's own name. It moves nothing:
+    /// it only says who goes first where nobody answers for an address.
+    Recorded(Change<String, Recorded>),
+    /// The Speaker objects, by node: move orders for this node, and knocks.
+    Speakers(Change<NodeName, SpeakerFacts>),
     /// A mesh datagram came in.
     Datagram(Vec<u8>),
+    /// A link frame of ours (EtherType 0x88B5) came in; what follows its Ethernet header.
+    Frame {
+        /// On this link.
+        link: IfIndex,
+        /// From this MAC.
+        source: MacAddr,
+        /// The payload; may be padded with zeroes.
+        bytes: Vec<u8>,
+    },
+    /// A port overheard somebody speak for an address, or got the answer to a question.
+    Heard(Heard),
+    /// The connection that [`Effect::Attend`](super::Effect::Attend) asked for was made and has
+    /// ended: the process at its far end is gone, by the word of that machine's own kernel.
+    Hangup(SocketAddr),
+    /// How many frames each link has received since it was made; in reply to
+    /// [`Effect::Count`](super::Effect::Count).
+    Counted(BTreeMap<IfIndex, u64>),
     /// The process was asked to stop.
     Shutdown,
 }

@@ -128,6 +128,8 @@ fn engine() -> Engine {
         exclusions: Exclusions::new(["^lo$"]).unwrap(),
         ignore_exclude_label: false,
         announcements_per_second: 10_000,
+        deputies: true,
+        seed: 1,
         mesh: None,
     };
     Engine::new(settings, Moment::START)

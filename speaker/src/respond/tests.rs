@@ -1,5 +1,5 @@
 use super::*;
-use crate::announce::table::{Entry, Links};
+use crate::announce::table::{Answer, Entry, Links};
 
 const NODE: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x0b]);
 const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x0a]);
@@ -22,7 +22,13 @@ fn table() -> Table {
         [
             (OURS, entry(Links::All, Answer::Own)),
             (ELSEWHERE, entry(Links::Only([IfIndex(9)].into()), Answer::Own)),
-            (DEPUTISED, entry(Links::Only([IfIndex(2)].into()), Answer::Deputy(OWNER))),
+            (
+                DEPUTISED,
+                entry(
+                    Links::Only([IfIndex(2)].into()),
+                    Answer::Deputy([(IfIndex(2), OWNER)].into()),
+                ),
+            ),
         ],
     )
 }

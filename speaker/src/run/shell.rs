@@ -67,6 +67,15 @@ impl Shell {
                 // Nobody takes reports any more only when the process is ending.
                 let _ending = self.reports.send(Report::Standing { service, uid, standing });
             }
+            Effect::Question { .. }
+            | Effect::Frame { .. }
+            | Effect::Renew(_)
+            | Effect::Attend(_)
+            | Effect::Count
+            | Effect::Knock { .. }
+            | Effect::Describe(_)
+            | Effect::Conflict(_)
+            | Effect::Checked { .. } => {}
             // The loop that calls this ends on it.
             Effect::Halt => {}
         }

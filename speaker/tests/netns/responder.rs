@@ -51,7 +51,9 @@ impl Responder {
 
     /// From now on answers for exactly these addresses.
     pub fn answer(&self, answers: &[(Ipv4Addr, Answer)]) {
-        let entry = |&(address, answer)| (address, Entry { links: Links::All, answer });
+        let entry = |(address, answer): &(Ipv4Addr, Answer)| {
+            (*address, Entry { links: Links::All, answer: answer.clone() })
+        };
         let next = Table::following(&self.table.load(), answers.iter().map(entry));
         self.table.store(Arc::new(next));
     }
