@@ -4,4 +4,5 @@
     reason = "kube's schema derive repeats public structs in a private scope"
 )]
 
+pub mod v1alpha1;
 pub mod v1beta1;

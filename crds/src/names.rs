@@ -115,3 +115,31 @@ pub mod configuration_state {
     /// Reason while something is not.
     pub const CONFIGURATION_ERROR: &str = "ConfigurationError";
 }
+
+/// The API group of our own kinds.
+pub const OWN_GROUP: &str = "ferrolb.io";
+
+/// Annotation on a ServiceL2Status: the number, in decimal, of the claim under which `status.node`
+/// announces the Service.
+pub const CLAIM: &str = "ferrolb.io/claim";
+
+/// Label or annotation on a Node, with any value but `false`: the node hands over what it announces,
+/// and takes nothing more.
+pub const DRAIN: &str = "ferrolb.io/drain";
+
+/// Reasons of Events about who announces what; ours.
+pub mod ownership_event {
+    /// Another host answers for an address of the Service.
+    pub const ADDRESS_CONFLICT: &str = "AddressConflict";
+    /// A node that was marked for draining announces nothing any more; on the Node.
+    pub const DRAINED: &str = "Drained";
+}
+
+/// Further reasons of the condition [`ANNOUNCED`](condition::ANNOUNCED).
+pub mod announced_reason {
+    /// Another host answers for an address of the Service.
+    pub const ADDRESS_CONFLICT: &str = "AddressConflict";
+    /// A node of the cluster answers for an address of the Service, though its speaker does not
+    /// announce it.
+    pub const UNCLAIMED_ANSWER: &str = "UnclaimedAnswer";
+}

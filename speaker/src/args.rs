@@ -40,11 +40,18 @@ pub struct Args {
     #[arg(long, default_value_t = 500, value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     announcements_per_second: u32,
+    /// Answer for a node whose speaker is away, as long as the node itself is there
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value = "true",
+          require_equals = true, value_parser = goflags::parse_bool, action = clap::ArgAction::Set)]
+    deputies: bool,
+    /// The folder for what a restarted speaker needs while the API server is away; empty: none
+    #[arg(long, default_value = "", value_name = "FOLDER")]
+    state_dir: PathBuf,
 
     /// The address the mesh of speakers uses; empty turns it off: then every node counts as alive
     #[arg(long, env = "METALLB_ML_BIND_ADDR", default_value = "", value_name = "ADDRESS")]
     ml_bindaddr: String,
-    /// The UDP port the mesh uses, the same on every node
+    /// The UDP and TCP port the mesh uses, the same on every node
     #[arg(long, env = "METALLB_ML_BIND_PORT", default_value_t = 7946, value_name = "PORT")]
     ml_bindport: u16,
     /// The labels of the speaker pods, as key=value,key=value; empty turns the mesh off
@@ -123,6 +130,10 @@ pub struct Config {
     pub exclusions: Exclusions,
     /// The pace on each link.
     pub announcements_per_second: u32,
+    /// Answer for a node whose speaker is away.
+    pub deputies: bool,
+    /// Where state is kept for the next start.
+    pub state_dir: Option<PathBuf>,
     /// The mesh, if there is to be one.
     pub mesh: Option<MeshConfig>,
     /// Where metrics are served.
@@ -138,7 +149,7 @@ pub struct Config {
 /// How to reach the other speakers.
 #[derive(Debug, Clone)]
 pub struct MeshConfig {
-    /// Where datagrams are received.
+    /// Where datagrams and connections are received.
     pub bind: SocketAddr,
     /// The label selector of the speaker pods.
     pub labels: String,
@@ -193,6 +204,8 @@ impl Args {
             ignore_exclude_label: self.ignore_exclude_lb,
             exclusions,
             announcements_per_second: self.announcements_per_second,
+            deputies: self.deputies,
+            state_dir: Some(self.state_dir).filter(|folder| !folder.as_os_str().is_empty()),
             mesh,
             metrics: (self.port != 0).then(|| kit::admin::everywhere(self.port)),
             health: (self.health_probe_port != 0).then_some(local),

@@ -5,42 +5,53 @@
 //! whatever its kind, and a relist is no special case.
 //!
 //! ```text
-//! events -> cluster, links, mesh -> dirty groups -> election -> standings, desired
-//!                                                     diff -> table, gratuitous ARP, reports
+//! events -> cluster, links, peers -> dirty groups -> turns -> standings, desired, own statement
+//!                                            diff -> table, gratuitous ARP, letters, reports
 //! ```
 //!
 //! Pure: the shell brings the events and the time, and does what it is told. Events and effects
 //! can be serialised, so a trace taken in production replays in a test.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crds::model::compile::Config;
 use crds::model::ids::{NodeName, ServiceKey};
 use crds::model::range::AddressRange;
 
-use crate::announce::burst::{Bursts, Target};
-use crate::announce::desired::{Desired, PortSpec, Presence, diff, presence};
-use crate::announce::table::{Entry, Links};
+use crate::announce::burst::Bursts;
+use crate::announce::desired::{Desired, PortSpec, Presence};
+use crate::facts::{Recorded, SpeakerFacts};
 use crate::link::{Exclusions, LinkFacts, eligible};
-use crate::mesh::{self, Mesh};
+use crate::mesh;
 use crate::moment::Moment;
-use crate::wire::arp::ArpFrame;
 
+mod appear;
 mod cluster;
+mod conflicts;
+mod decide;
+mod defect;
+mod describe;
 mod effect;
 mod event;
+mod heard;
+mod heirs;
+mod peers;
+mod pending;
+mod phase;
 mod standing;
+mod turn;
 
 use cluster::Cluster;
+use conflicts::Conflicts;
+pub use defect::Defect;
 pub use effect::{Conflict, Description, Effect, State};
 pub use event::{Change, Event, Kind};
+use heirs::Heirs;
+use peers::Peers;
+use pending::Pending;
+use phase::Phase;
 pub use standing::{Announcement, Standing};
-
-/// How long a speaker that was told to stop goes on answering after it said good-bye, so that
-/// others have taken over before it falls silent.
-const FAREWELL: Duration = Duration::from_millis(300);
 
 /// What the engine is told once, at its start.
 #[derive(Debug, Clone)]
@@ -58,60 +69,70 @@ pub struct Settings {
     pub deputies: bool,
     /// Random, new at each start: makes nonces that nobody can foresee.
     pub seed: u64,
-    /// How to take part in the mesh; without it every node of the cluster counts as alive.
+    /// How to take part in the mesh; without it every node of the cluster counts as alive, and the
+    /// owner is whoever wins the election among all of them.
     pub mesh: Option<mesh::Identity>,
+    /// A rule to break, to see whether tests notice.
+    #[cfg(feature = "defects")]
+    pub defect: Option<Defect>,
 }
 
 /// All state of a speaker.
 pub struct Engine {
     settings: Settings,
-    mesh: Option<Mesh>,
+    peers: Option<Peers>,
     cluster: Cluster,
     config: Option<Config>,
+    /// Who announced each Service by the API's records, by the record's name.
+    records: BTreeMap<String, Recorded>,
+    /// The same by Service: the record with the highest claim.
+    recorded: BTreeMap<ServiceKey, (NodeName, u64)>,
+    speakers: BTreeMap<NodeName, SpeakerFacts>,
     /// What the kernel lets through; `None` until it was first told.
     ranges: Option<Vec<AddressRange>>,
     /// The links that can carry announcements; `None` until the links were first told.
     ports: Option<Vec<PortSpec>>,
+    pending: Pending,
+    heirs: Heirs,
+    conflicts: Conflicts,
     standings: BTreeMap<ServiceKey, Standing>,
-    /// Which of the Services announced here have an address.
+    /// Which of the Services answered for here have an address.
     holders: BTreeMap<Ipv4Addr, BTreeSet<ServiceKey>>,
     desired: Desired,
     /// Where the wire knows each address to be.
     present: BTreeMap<Ipv4Addr, Presence>,
     bursts: Bursts,
+    described: Option<Description>,
     phase: Phase,
     /// When it was last called.
     now: Moment,
 }
 
-/// Where in its life the engine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Not everything has been delivered yet: nothing is decided.
-    Waiting,
-    /// At work.
-    Active,
-    /// Said good-bye; silent from the moment given.
-    Leaving(Moment),
-    /// Silent.
-    Stopped,
-}
-
 impl Engine {
     /// An engine that knows nothing yet.
     pub fn new(settings: Settings, now: Moment) -> Self {
-        let mesh = settings.mesh.clone().map(|identity| Mesh::new(identity, now));
+        let mut peers = settings.mesh.clone().map(|mesh| Peers::new(mesh, settings.seed, now));
+        if let Some(peers) = &mut peers {
+            peers.skips_wire = defect::has(&settings, Defect::SkipWireCheck);
+        }
         Self {
-            mesh,
+            peers,
             cluster: Cluster::new(settings.ignore_exclude_label),
             config: None,
+            records: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            speakers: BTreeMap::new(),
             ranges: None,
             ports: None,
+            pending: Pending::default(),
+            heirs: Heirs::default(),
+            conflicts: Conflicts::default(),
             standings: BTreeMap::new(),
             holders: BTreeMap::new(),
             desired: Desired::new(),
             present: BTreeMap::new(),
             bursts: Bursts::new(settings.announcements_per_second),
+            described: None,
             phase: Phase::Waiting,
             now,
             settings,
@@ -125,32 +146,39 @@ impl Engine {
         for event in events {
             self.take(event, now, &mut effects);
         }
-        if self.mesh.as_ref().and_then(Mesh::next_deadline).is_some_and(|due| due <= now) {
-            self.with_mesh(&mut effects, |mesh| mesh.tick(now));
+        if let Some(peers) = &mut self.peers {
+            peers.tick(now, &mut effects);
         }
         self.advance(now, &mut effects);
-        if self.phase == Phase::Active {
+        if self.phase.decides() {
             self.decide(now, &mut effects);
         }
         self.announce(now, &mut effects);
+        self.probe(now, &mut effects);
+        self.describe(now, &mut effects);
+        if let Some(peers) = &mut self.peers {
+            peers.publish(&mut effects);
+        }
         effects
     }
 
     /// When [`on`](Self::on) must be called next, even if nothing happens.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let mesh = self.mesh.as_ref().and_then(Mesh::next_deadline);
-        let phase = match self.phase {
-            Phase::Leaving(until) => Some(until),
-            // Once that is past, only an event can help.
-            Phase::Waiting => self.mesh.as_ref().map(Mesh::settles_by).filter(|by| *by > self.now),
-            Phase::Active | Phase::Stopped => None,
-        };
-        mesh.into_iter().chain(phase).chain(self.bursts.next_deadline()).min()
+        if self.phase == Phase::Stopped {
+            return None;
+        }
+        let peers = self.peers.as_ref().and_then(Peers::next_deadline);
+        let settled = self.peers.as_ref().map(Peers::settles_by);
+        // Once that is past, only an event can help.
+        let settled = settled.filter(|by| self.phase.settles() && *by > self.now);
+        let others = [self.pending.next_deadline(), self.conflicts.next_deadline(), settled];
+        let phase = self.phase.next_deadline();
+        others.into_iter().flatten().chain(peers).chain(phase).chain(self.bursts.next_deadline()).min()
     }
 
     /// Whether everything was delivered and a table is in force.
     pub fn is_active(&self) -> bool {
-        self.phase == Phase::Active
+        self.phase.decides()
     }
 
     /// What the first start still waits for, in words for a person.
@@ -158,14 +186,14 @@ impl Engine {
         let config = self.config.is_none().then_some("configuration");
         let links = self.ports.is_none().then_some("network interfaces");
         let missing = config.into_iter().chain(links).chain(self.cluster.missing());
-        let mesh = (self.phase == Phase::Waiting).then_some("answers of the other speakers");
+        let mesh = self.phase.settles().then_some("answers of the other speakers");
         let missing: Vec<_> = missing.collect();
         if missing.is_empty() { mesh.into_iter().collect() } else { missing }
     }
 
     /// What arrived by the mesh so far.
     pub fn mesh_counts(&self) -> mesh::Counts {
-        self.mesh.as_ref().map(Mesh::counts).unwrap_or_default()
+        self.peers.as_ref().map(|peers| peers.mesh().counts()).unwrap_or_default()
     }
 
     fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {
@@ -179,23 +207,84 @@ impl Engine {
             }
             Event::Services(change) => self.cluster.services(change),
             Event::Slices(change) => self.cluster.slices(change),
-            Event::Nodes(change) => self.cluster.nodes(change),
-            Event::Peers(peers) => self.peers(peers),
-            Event::Links(links) => self.links(&links, now, effects),
-            Event::Recorded(_)
-            | Event::Speakers(_)
-            | Event::Frame { .. }
-            | Event::Heard(_)
-            | Event::Hangup(_)
-            | Event::Counted(_) => {}
-            Event::Datagram(bytes) => self.with_mesh(effects, |mesh| mesh.receive(&bytes, now)),
-            Event::Shutdown => {
-                if !matches!(self.phase, Phase::Leaving(_) | Phase::Stopped) {
-                    self.with_mesh(effects, |mesh| mesh.leave(now));
-                    self.phase = Phase::Leaving(now + FAREWELL);
+            Event::Nodes(change) => self.nodes(change),
+            Event::Peers(peers) => {
+                self.cluster.delivered(Kind::Peers);
+                if let Some(members) = &mut self.peers {
+                    members.set_peers(peers);
                 }
             }
+            Event::Recorded(change) => self.record(change),
+            Event::Speakers(change) => self.speakers(change, now),
+            Event::Links(links) => self.links(&links, now, effects),
+            Event::Datagram(bytes) => {
+                self.peers.iter_mut().for_each(|peers| peers.datagram(&bytes, now, effects));
+            }
+            Event::Frame { link, source, bytes } => {
+                let mut peers = self.peers.iter_mut();
+                peers.by_ref().for_each(|it| it.frame(link, source, &bytes, now, effects));
+            }
+            Event::Heard(heard) => self.hear(&heard, now, effects),
+            Event::Hangup(addr) => {
+                self.peers.iter_mut().for_each(|peers| peers.hangup(addr, now));
+            }
+            Event::Counted(counts) => {
+                self.peers.iter_mut().for_each(|peers| peers.counted(counts.clone(), now));
+            }
+            Event::Shutdown => self.leave(now),
         }
+    }
+
+    fn nodes(&mut self, change: Change<NodeName, crate::facts::NodeFacts>) {
+        self.cluster.nodes(change);
+        if let Some(peers) = &mut self.peers {
+            let known: Vec<NodeName> = peers.lives().iter().map(|(node, _)| node.clone()).collect();
+            for node in known.iter().filter(|node| !self.cluster.has_node(node)) {
+                peers.forget(node);
+            }
+        }
+    }
+
+    fn record(&mut self, change: Change<String, Recorded>) {
+        match change {
+            Change::Replace(all) => self.records = all,
+            Change::Set(name, record) => {
+                self.records.insert(name, record);
+            }
+            Change::Remove(name) => {
+                self.records.remove(&name);
+            }
+        }
+        self.recorded.clear();
+        for record in self.records.values() {
+            let found = (record.node.clone(), record.claim);
+            let best = self.recorded.entry(record.service.clone()).or_insert_with(|| found.clone());
+            if best.1 < found.1 {
+                *best = found;
+            }
+        }
+    }
+
+    fn speakers(&mut self, change: Change<NodeName, SpeakerFacts>, now: Moment) {
+        match change {
+            Change::Replace(all) => self.speakers = all,
+            Change::Set(node, facts) => {
+                self.speakers.insert(node, facts);
+            }
+            Change::Remove(node) => {
+                self.speakers.remove(&node);
+            }
+        }
+        let ordered: Vec<IpAddr> = self.orders().iter().map(|order| order.address).collect();
+        self.cluster.mark_addresses(&ordered);
+        if let Some(peers) = &mut self.peers {
+            peers.speakers(&self.speakers, now);
+        }
+    }
+
+    /// The move orders for this node.
+    fn orders(&self) -> &[crate::facts::Order] {
+        self.speakers.get(&self.settings.node).map_or(&[], |facts| &facts.orders)
     }
 
     /// Has the kernel pass on what concerns the pools, and those addresses answered here whose pool
@@ -214,13 +303,6 @@ impl Engine {
         }
     }
 
-    fn peers(&mut self, peers: BTreeSet<SocketAddr>) {
-        self.cluster.delivered(Kind::Peers);
-        if let Some(mesh) = &mut self.mesh {
-            mesh.set_peers(peers);
-        }
-    }
-
     fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
         let port = |link: &LinkFacts| {
             let mac = eligible(link, &self.settings.exclusions).ok()?;
@@ -228,6 +310,9 @@ impl Engine {
         };
         let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
         ports.sort_by_key(|port| port.index);
+        if let Some(peers) = &mut self.peers {
+            peers.set_links(&ports, links);
+        }
         if self.ports.as_ref() == Some(&ports) {
             return;
         }
@@ -237,151 +322,6 @@ impl Engine {
         self.cluster.mark_all();
         let addresses: BTreeSet<Ipv4Addr> = self.desired.keys().copied().collect();
         self.appear(&addresses, now);
-    }
-
-    fn with_mesh(
-        &mut self,
-        effects: &mut Vec<Effect>,
-        act: impl FnOnce(&mut Mesh) -> mesh::Outcome,
-    ) {
-        let Some(mesh) = &mut self.mesh else { return };
-        let outcome = act(mesh);
-        effects.extend(outcome.datagrams.into_iter().map(|(to, bytes)| Effect::Send { to, bytes }));
-        if outcome.changed {
-            effects.push(Effect::Members(mesh.alive().cloned().collect()));
-            self.cluster.mark_all();
-        }
-    }
-
-    /// Moves on to the next phase of life if its time has come.
-    fn advance(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Waiting => {
-                let delivered = self.config.is_some()
-                    && self.ports.is_some()
-                    && self.cluster.missing().next().is_none();
-                if delivered && self.mesh.as_ref().is_none_or(|mesh| mesh.is_settled(now)) {
-                    self.phase = Phase::Active;
-                    // In force from here on, even if it is empty.
-                    effects.push(Effect::Publish(Desired::new()));
-                }
-            }
-            Phase::Leaving(until) if until <= now => {
-                self.phase = Phase::Stopped;
-                self.desired.clear();
-                effects.push(Effect::Publish(Desired::new()));
-                effects.push(Effect::Halt);
-            }
-            Phase::Active | Phase::Leaving(_) | Phase::Stopped => {}
-        }
-    }
-
-    /// Elects the owners of all groups that something changed for, and brings the table and the
-    /// wire in line.
-    fn decide(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let (Some(config), Some(ports)) = (&self.config, &self.ports) else {
-            return;
-        };
-        let alive = |node: &NodeName| self.mesh.as_ref().is_none_or(|mesh| mesh.is_alive(node));
-        let fresh = self.cluster.decide(config, &self.settings.node, ports, alive);
-        let mut touched: BTreeSet<Ipv4Addr> = BTreeSet::new();
-        for (service, standing) in fresh {
-            if self.standings.get(&service) == standing.as_ref() {
-                continue;
-            }
-            touched.extend(self.stand(&service, standing.clone()));
-            let uid = self.cluster.uid(&service);
-            effects.push(Effect::Report { service, uid, standing });
-        }
-        let mut changed = false;
-        for address in &touched {
-            let entry = self.entry(*address);
-            changed |= self.desired.get(address) != entry.as_ref();
-            match entry {
-                Some(entry) => self.desired.insert(*address, entry),
-                None => self.desired.remove(address),
-            };
-        }
-        if changed {
-            self.follow_ranges(effects);
-            effects.push(Effect::Publish(self.desired.clone()));
-        }
-        self.appear(&touched, now);
-    }
-
-    /// Records how `service` stands now; gives the addresses it touches.
-    fn stand(&mut self, service: &ServiceKey, standing: Option<Standing>) -> BTreeSet<Ipv4Addr> {
-        let after: BTreeSet<Ipv4Addr> = standing.iter().flat_map(Standing::addresses_v4).collect();
-        let before = match standing {
-            Some(standing) => self.standings.insert(service.clone(), standing),
-            None => self.standings.remove(service),
-        };
-        let before: BTreeSet<Ipv4Addr> = before.iter().flat_map(Standing::addresses_v4).collect();
-        for address in &after {
-            self.holders.entry(*address).or_default().insert(service.clone());
-        }
-        for address in before.difference(&after) {
-            if let Some(holders) = self.holders.get_mut(address) {
-                holders.remove(service);
-                if holders.is_empty() {
-                    self.holders.remove(address);
-                }
-            }
-        }
-        &before | &after
-    }
-
-    /// How `address` is to be answered, for all the Services here that have it.
-    fn entry(&self, address: Ipv4Addr) -> Option<Entry> {
-        let holders = self.holders.get(&address)?.iter();
-        let announcements =
-            holders.filter_map(|service| self.standings.get(service)?.announcement());
-        announcements.map(Announcement::entry).reduce(|mut all, more| {
-            all.links = match (all.links, more.links) {
-                (Links::Only(links), Links::Only(more)) => Links::Only(&links | &more),
-                (Links::All, _) | (_, Links::All) => Links::All,
-            };
-            all
-        })
-    }
-
-    /// Tells the wire where `addresses` are now, where that is news.
-    fn appear(&mut self, addresses: &BTreeSet<Ipv4Addr>, now: Moment) {
-        let ports = self.ports.as_deref().unwrap_or_default();
-        for address in addresses {
-            let after = presence(self.desired.get(address), ports);
-            let before = self.present.remove(address).unwrap_or_default();
-            let changes = diff(*address, &before, &after);
-            for target in changes.vanished {
-                self.bursts.stop(target);
-            }
-            for target in changes.appeared {
-                self.bursts.start(target, now);
-            }
-            if !after.is_empty() {
-                self.present.insert(*address, after);
-            }
-        }
-    }
-
-    /// Sends the gratuitous ARP that is due: a request, which every Linux client takes, and a
-    /// reply, which some other systems want.
-    fn announce(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        if self.phase == Phase::Stopped {
-            return;
-        }
-        for target in self.bursts.due(now) {
-            let Target { link, address } = target;
-            let Some(&mac) = self.present.get(&address).and_then(|links| links.get(&link)) else {
-                continue;
-            };
-            for frame in [
-                ArpFrame::gratuitous_request(mac, address),
-                ArpFrame::gratuitous_reply(mac, address),
-            ] {
-                effects.push(Effect::Transmit { link, address, frame: frame.to_frame().to_vec() });
-            }
-        }
     }
 }
 

@@ -26,9 +26,9 @@
 //! So the program asks for packet type HOST or BROADCAST, as the kernel's own ARP does, and for the
 //! link's index. Hosts in other VLANs are thus never answered.
 //!
-//! The next kind of frame (our own sealed link frames, EtherType 0x88B5) comes as one more branch
-//! after the first load, `jeq #0x88b5, accept`. A packet socket is bound to one EtherType, so it
-//! needs a second socket; binding to ETH_P_ALL would run the program for every packet of the node.
+//! The speakers' own frames ([`Program::link_frames`]) have a socket and a program to themselves: a
+//! packet socket is bound to one EtherType, and bound to all of them (ETH_P_ALL) it would run its
+//! program for every packet of the node.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -38,6 +38,8 @@ use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 
 use crate::wire::arp;
+
+mod link_frames;
 
 /// More ranges than this are merged, nearest neighbours first. Each costs about 14 instructions of
 /// the kernel's internal form (7 in each of two searches). The kernel takes 4096 of the classic
@@ -165,8 +167,8 @@ fn require(program: &mut Vec<Instruction>, test: u16, k: u32) {
     program.extend([Instruction { code: test, jt: 1, jf: 0, k }, DROP]);
 }
 
-fn distance(instructions: usize) -> u32 {
-    u32::try_from(instructions).expect("a program has at most some thousand instructions")
+fn distance(count: usize) -> u32 {
+    u32::try_from(count).expect("programs and frames are at most some thousand long")
 }
 
 /// The IPv4 ranges in order, none touching another, as numbers; both ends included.

@@ -9,7 +9,8 @@
 //! datagram --> open --> kind --> foca --> sealed datagrams, timers, membership
 //! ```
 //!
-//! Members are only ever reported here; what follows from a death is `ownership`'s to decide.
+//! Members are only ever reported here; what follows from a death is `ownership`'s to decide. Its
+//! letters travel in frames of the same kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
+use crate::ownership::word::Letter;
 
 pub mod member;
 pub mod seal;
@@ -38,6 +40,7 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// The first byte of an opened frame. Kinds that are not known here are counted and dropped, so
 /// that a later release can add some without disturbing this one.
 const KIND_SWIM: u8 = 0;
+const KIND_LETTER: u8 = 1;
 
 /// What a member must know of itself to take part.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub struct Outcome {
     pub datagrams: Vec<Datagram>,
     /// Whether [`Mesh::alive`] may answer differently than before.
     pub changed: bool,
+    /// What was in the datagram, if it was a letter.
+    pub letter: Option<Letter>,
 }
 
 /// Counts of what arrived and was not understood.
@@ -121,9 +126,27 @@ impl Mesh {
         self.alive.keys().chain(std::iter::once(&self.foca.identity().node))
     }
 
-    /// Whether `node` has a living member.
-    pub fn is_alive(&self, node: &NodeName) -> bool {
-        *node == self.foca.identity().node || self.alive.contains_key(node)
+    /// The living member on `node`, another than this one.
+    pub fn member(&self, node: &NodeName) -> Option<&Member> {
+        self.alive.get(node)
+    }
+
+    /// All living members but this one.
+    pub fn others(&self) -> impl Iterator<Item = &Member> {
+        self.alive.values()
+    }
+
+    /// This member.
+    pub fn identity(&self) -> &Member {
+        self.foca.identity()
+    }
+
+    /// Seals `letter`. The bytes may be sent to any number of members, in any way: nobody takes them
+    /// twice.
+    pub fn seal(&mut self, letter: &Letter) -> Vec<u8> {
+        let mut plain = vec![KIND_LETTER];
+        plain.extend(letter.to_bytes());
+        self.sealer.seal(&plain)
     }
 
     /// Whether membership is known well enough to act on: every peer has answered, or has had its
@@ -169,12 +192,17 @@ impl Mesh {
                 return Outcome::default();
             }
         };
+        let mut letter = None;
         let handled = match opened.split_first() {
             Some((&KIND_SWIM, body)) => self.foca.handle_data(body, &mut self.runtime).is_ok(),
+            Some((&KIND_LETTER, body)) => {
+                letter = Letter::from_bytes(body);
+                letter.is_some()
+            }
             Some(_) | None => false,
         };
         *if handled { &mut self.counts.received } else { &mut self.counts.refused } += 1;
-        self.drain(now)
+        Outcome { letter, ..self.drain(now) }
     }
 
     /// Handles the timers that are due and asks missing peers to let us in.
@@ -191,15 +219,6 @@ impl Mesh {
                 let _unsent = self.foca.announce(Member::unknown_at(addr), &mut self.runtime);
             }
         }
-        self.drain(now)
-    }
-
-    /// Says good-bye: the others need not find out by themselves.
-    pub fn leave(&mut self, now: Moment) -> Outcome {
-        // Nobody is to be asked to let us in again.
-        self.peers.clear();
-        // Fails only when we are out already.
-        let _gone = self.foca.leave_cluster(&mut self.runtime);
         self.drain(now)
     }
 

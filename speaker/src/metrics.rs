@@ -8,15 +8,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::ids::{MacAddr, NodeName, ServiceKey};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::announce::table::Table;
+use crate::engine;
 use crate::io::ports::Named;
 use crate::mesh;
-use crate::respond::DropReason;
+
+mod families;
 
 /// Everything that is measured.
 #[derive(Clone)]
@@ -60,6 +62,8 @@ struct State {
     members: usize,
     mesh: mesh::Counts,
     announced: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    conflicts: BTreeMap<(IpAddr, MacAddr), u64>,
+    standing: engine::State,
 }
 
 impl Metrics {
@@ -123,6 +127,21 @@ impl Metrics {
         });
     }
 
+    /// The host with `mac` was found to answer for `address`, too.
+    pub fn count_conflict(&self, address: IpAddr, mac: MacAddr) {
+        self.with(|state| *state.conflicts.entry((address, mac)).or_default() += 1);
+    }
+
+    /// Forgets the conflicts about addresses that nobody has any more.
+    pub fn retain_conflicts(&self, is_kept: impl Fn(IpAddr) -> bool) {
+        self.with(|state| state.conflicts.retain(|(address, _), _| is_kept(*address)));
+    }
+
+    /// Whether the speaker takes addresses.
+    pub fn set_state(&self, standing: engine::State) {
+        self.with(|state| state.standing = standing);
+    }
+
     fn with(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.snapshot.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -152,8 +171,10 @@ impl Snapshot {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut families = self.addresses()?;
         families.push(self.announced(&state)?);
-        families.extend(ports(&state.ports)?);
-        families.extend(mesh_families(&state)?);
+        families.extend(families::ports(&state.ports)?);
+        families.extend(families::mesh(&state)?);
+        families.push(families::conflicts(&state.conflicts)?);
+        families.push(families::standing(state.standing)?);
         Ok(families)
     }
 
@@ -188,62 +209,6 @@ impl Snapshot {
         }
         Ok(Family::Gauge(family))
     }
-}
-
-fn ports(ports: &[Named]) -> Result<Vec<Family>, prometheus::Error> {
-    let counter = |name, help, labels| IntCounterVec::new(Opts::new(name, help), labels);
-    let received = counter(
-        "ferrolb_speaker_frames_received_total",
-        "Frames that passed the kernel filter.",
-        &["interface"],
-    )?;
-    let dropped = counter(
-        "ferrolb_speaker_frames_dropped_total",
-        "Frames that were read and not answered, by reason.",
-        &["interface", "reason"],
-    )?;
-    let errors = counter(
-        "ferrolb_speaker_socket_errors_total",
-        "Failed system calls on packet sockets.",
-        &["interface", "operation"],
-    )?;
-    let overflowed = counter(
-        "ferrolb_speaker_frames_lost_total",
-        "Frames that came in faster than they were read.",
-        &["interface"],
-    )?;
-    for Named { name, port } in ports {
-        let counters = port.counters();
-        received.with_label_values(&[name]).inc_by(counters.received());
-        for reason in DropReason::ALL {
-            dropped.with_label_values(&[name, reason.reason()]).inc_by(counters.drops(reason));
-        }
-        errors.with_label_values(&[name, "receive"]).inc_by(counters.receive_errors());
-        errors.with_label_values(&[name, "send"]).inc_by(counters.send_errors());
-        overflowed.with_label_values(&[name]).inc_by(port.queue_drops().unwrap_or_default());
-    }
-    Ok([received, dropped, errors, overflowed].map(Family::Counter).into())
-}
-
-fn mesh_families(state: &State) -> Result<[Family; 2], prometheus::Error> {
-    let opts = Opts::new("ferrolb_speaker_members", "Speakers alive, this one included.");
-    let members = IntGaugeVec::new(opts, &[])?;
-    members.with_label_values::<&str>(&[]).set(i64::try_from(state.members).unwrap_or(i64::MAX));
-    let opts =
-        Opts::new("ferrolb_speaker_mesh_frames_total", "Mesh frames that came in, by outcome.");
-    let frames = IntCounterVec::new(opts, &["outcome"])?;
-    let mesh::Counts { received, malformed, version, unsealed, replayed, refused } = state.mesh;
-    for (outcome, count) in [
-        ("handled", received),
-        ("malformed", malformed),
-        ("version", version),
-        ("unsealed", unsealed),
-        ("replayed", replayed),
-        ("refused", refused),
-    ] {
-        frames.with_label_values(&[outcome]).inc_by(count);
-    }
-    Ok([Family::Gauge(members), Family::Counter(frames)])
 }
 
 /// Reads the snapshot when Prometheus asks.
@@ -282,6 +247,10 @@ mod tests {
         let service = ServiceKey::new("default", "web");
         metrics.set_announced(service.clone(), vec![[192, 0, 2, 1].into()]);
         metrics.config.set(true);
+        for _ in 0..2 {
+            metrics.count_conflict([192, 0, 2, 1].into(), MacAddr([2, 0, 0, 0, 0, 9]));
+        }
+        metrics.set_state(engine::State::Draining);
         let shown = text(&metrics);
         for line in [
             "metallb_layer2_requests_received{ip=\"192.0.2.1\"} 1",
@@ -290,11 +259,15 @@ mod tests {
             "metallb_k8s_client_config_loaded_bool 1",
             "metallb_k8s_client_config_stale_bool 0",
             "ferrolb_speaker_mesh_frames_total{outcome=\"unsealed\"} 0",
+            "ferrolb_address_conflicts_total{ip=\"192.0.2.1\",mac=\"02:00:00:00:00:09\"} 2",
+            "ferrolb_speaker_state{state=\"draining\"} 1",
+            "ferrolb_speaker_state{state=\"active\"} 0",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
         }
         table.store(Arc::new(Table::default()));
         metrics.set_announced(service, Vec::new());
+        metrics.retain_conflicts(|_| false);
         assert!(!text(&metrics).contains("192.0.2.1"), "{}", text(&metrics));
     }
 }

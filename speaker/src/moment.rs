@@ -14,6 +14,9 @@ impl Moment {
     /// The process's start.
     pub const START: Self = Self(Duration::ZERO);
 
+    /// Later than any other.
+    pub const END: Self = Self(Duration::MAX);
+
     /// The moment that came `elapsed` after the start.
     pub const fn after_start(elapsed: Duration) -> Self {
         Self(elapsed)

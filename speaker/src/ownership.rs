@@ -1,14 +1,27 @@
 //! Who answers for an address.
 //!
-//! Today: the first living candidate in an order that every speaker computes alike. The unit is
-//! the [`Group`](crds::model::group::Group), all addresses of one Service united with those of every Service
-//! that shares one of them, so that a shared address never has two owners.
+//! The unit is the [`Group`](crds::model::group::Group), all addresses of one Service united with
+//! those of every Service that shares one of them, so that a shared address never has two owners.
 //!
-//! Pure: facts come in, an owner or the reason why there is none comes out.
+//! ```text
+//! statements -> book (who holds what) --+
+//! answers, the wire -> watch -> lives --+--> decision: own, deputise, hand over, be silent, and why
+//! Services, nodes, configuration -------+
+//! ```
+//!
+//! Everybody keeps everybody's statement, so everybody knows who holds what; who *owns* an address
+//! is the holder of the highest claim that lives. Pure: facts come in, decisions come out.
+
+pub mod book;
+pub mod claim;
+pub mod life;
+pub mod statement;
+pub mod watch;
+pub mod word;
 
 use std::net::IpAddr;
 
-use crds::model::ids::NodeName;
+use crds::model::ids::{MacAddr, NodeName};
 use serde::{Deserialize, Serialize};
 
 /// Why this node does not announce a Service.
@@ -33,6 +46,17 @@ pub enum Why {
     /// `externalTrafficPolicy: Local`) without an endpoint.
     #[error("no node that may announce it is available")]
     NoCandidate,
+    /// It is being asked whether another host has the address already.
+    #[error("asking whether another host has the address")]
+    Probing,
+    /// Another host answered when we asked whether anybody has the address.
+    #[error("{address} is in use by {mac}")]
+    InUse {
+        /// The address.
+        address: IpAddr,
+        /// Who has it.
+        mac: MacAddr,
+    },
     /// This node is the owner, and has none of the interfaces that the advertisements name.
     #[error("the owner has none of the interfaces that its L2Advertisements name for {0}")]
     NoInterface(IpAddr),
@@ -49,6 +73,8 @@ impl Why {
             Self::NoEndpoints => "noEndpoints",
             Self::NoCandidate => "noCandidate",
             Self::NoInterface(_) => "noInterface",
+            Self::Probing => "probing",
+            Self::InUse { .. } => "addressInUse",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What users see of announcements: the Event `nodeAssigned` and a ServiceL2Status for each Service
-//! announced from here.
+//! announced from here; and what they see of the speaker, in [`speaker`].
 //!
 //! Runs beside the engine and may lag behind it: no answer on the wire waits for the API server.
 //! What is to be written follows from comparing what should be with what is there ([`plan`]), so
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crds::api::v1beta1::ServiceL2Status;
 use crds::model::ids::{NodeName, ServiceKey};
-use crds::names::{event, l2_status};
+use crds::names::{CLAIM, event, l2_status};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -23,10 +23,13 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::engine::Standing;
+use crate::engine::{Event as EngineEvent, Standing};
 use crate::ownership::Why;
+use crate::view;
+use crate::watch::{self, Events, Translation};
 
 mod plan;
+pub mod speaker;
 mod state;
 
 use plan::{Seen, Step};
@@ -66,6 +69,9 @@ pub struct Reporter {
     pub owner: Option<OwnerReference>,
     /// Where Events go.
     pub recorder: Recorder,
+    /// Where the records go of who announced what: the engine reads them too, and one watch of them
+    /// is enough.
+    pub events: Events,
 }
 
 impl Reporter {
@@ -78,6 +84,9 @@ impl Reporter {
             |_: &mut ServiceL2Status| (),
         );
         let mut objects = std::pin::pin!(objects);
+        let record: fn(&ServiceL2Status) -> _ = view::recorded;
+        let (key, wrap) = (watch::name, EngineEvent::Recorded);
+        let translation = Translation { key, view: record, wrap };
         let mut jobs = FuturesUnordered::new();
         let mut state = State::default();
         loop {
@@ -92,7 +101,14 @@ impl Reporter {
                     Some(report) => self.take(&mut state, report),
                     None => return,
                 },
-                Some(change) = objects.next() => state.observe(change),
+                Some(change) = objects.next() => {
+                    if let Some(event) = translation.translate(&change)
+                        && self.events.send(event).await.is_err()
+                    {
+                        return;
+                    }
+                    state.observe(change);
+                }
                 Some(done) = jobs.next() => state.finish(done),
             }
         }
@@ -110,8 +126,9 @@ impl Reporter {
                     self.publish(&service, &uid, severity, reason, message);
                 }
                 let announcement = standing.as_ref().and_then(Standing::announcement);
-                let interfaces = announcement.map(|announcement| announcement.interfaces.clone());
-                state.announce(service, uid, interfaces);
+                let announced = announcement
+                    .map(|announcement| (announcement.interfaces.clone(), announcement.claim));
+                state.announce(service, uid, announced);
             }
             Report::Members(members) => {
                 state.set_alive(members.iter().map(ToString::to_string).collect());
@@ -155,10 +172,16 @@ impl Reporter {
                 self.publish(service, &uid, Severity::Normal, event::NODE_ASSIGNED, message);
                 Ok(None)
             }
-            Step::Create { interfaces } => {
-                let object = api.create(&PostParams::default(), &self.object(service)).await?;
+            Step::Create { interfaces, claim } => {
+                let object = self.object(service, claim);
+                let object = api.create(&PostParams::default(), &object).await?;
                 let name = object.metadata.name.unwrap_or_default();
                 self.patch(api, name, service, interfaces).await
+            }
+            Step::Mark { name, claim } => {
+                let patch = json!({"metadata": {"annotations": {CLAIM: claim.to_string()}}});
+                let patched = api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
+                after(name, patched)
             }
             Step::Update { name, interfaces } => self.patch(api, name, service, interfaces).await,
             Step::Delete { name } => match api.delete(&name, &DeleteParams::default()).await {
@@ -169,7 +192,7 @@ impl Reporter {
         }
     }
 
-    fn object(&self, service: &ServiceKey) -> ServiceL2Status {
+    fn object(&self, service: &ServiceKey, claim: u64) -> ServiceL2Status {
         let mut object =
             ServiceL2Status::new("", crds::api::v1beta1::ServiceL2StatusBody::default());
         let labels = [
@@ -180,6 +203,7 @@ impl Reporter {
         object.metadata = ObjectMeta {
             generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.clone())).into()),
+            annotations: (claim > 0).then(|| [(CLAIM.to_owned(), claim.to_string())].into()),
             owner_references: self.owner.clone().map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
@@ -201,14 +225,8 @@ impl Reporter {
             "serviceNamespace": service.namespace,
             "interfaces": names,
         }});
-        match api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(_) => {
-                let seen = Seen { node: self.node.clone(), interfaces: Some(interfaces) };
-                Ok(Some((name, Some(seen))))
-            }
-            Err(error) if is_gone(&error) => Ok(Some((name, None))),
-            Err(error) => Err(error),
-        }
+        let patched = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        after(name, patched)
     }
 
     fn publish(
@@ -219,15 +237,32 @@ impl Reporter {
         reason: &'static str,
         message: String,
     ) {
-        let about = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Service".to_owned()),
-            name: Some(service.name.clone()),
-            namespace: Some(service.namespace.clone()),
-            uid: Some(uid.to_owned()),
-            ..ObjectReference::default()
-        };
+        let about = about_service(service, uid);
         self.recorder.publish(Event { about, severity, reason, message });
+    }
+}
+
+/// What is there after a patch of the object `name`: what the API server says, or nothing.
+fn after(
+    name: String,
+    patched: Result<ServiceL2Status, kube::Error>,
+) -> Result<Option<(String, Option<Seen>)>, kube::Error> {
+    match patched {
+        Ok(object) => Ok(Some((name, Some(state::seen(&object))))),
+        Err(error) if is_gone(&error) => Ok(Some((name, None))),
+        Err(error) => Err(error),
+    }
+}
+
+/// What an Event about a Service refers to.
+pub(crate) fn about_service(service: &ServiceKey, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Service".to_owned()),
+        name: Some(service.name.clone()),
+        namespace: Some(service.namespace.clone()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
     }
 }
 

@@ -74,11 +74,14 @@ pub enum DropReason {
     OtherLink,
     /// A gratuitous request for an address that we announce: it tells, it does not ask.
     Announcement,
+    /// Would have been answered, had the dead man's switch not been left alone for too long. Not
+    /// decided here but by the port, just before it sends.
+    Lapsed,
 }
 
 impl DropReason {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Tagged,
         Self::OwnFrame,
@@ -88,6 +91,7 @@ impl DropReason {
         Self::UnknownAddress,
         Self::OtherLink,
         Self::Announcement,
+        Self::Lapsed,
     ];
 
     /// The metric label.
@@ -102,6 +106,7 @@ impl DropReason {
             Self::UnknownAddress => "unknown_address",
             Self::OtherLink => "other_link",
             Self::Announcement => "announcement",
+            Self::Lapsed => "lapsed",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Everything wired together.
 //!
 //! ```text
-//!  watches (Services, EndpointSlices, Nodes, Pods, configuration) ─┐
-//!  links (netlink) ────────────────────────────────────────────────┤ Event
-//!  mesh socket ────────────────────────────────────────────────────┼──────▶ engine task
-//!  SIGTERM ────────────────────────────────────────────────────────┘          │ Effect
-//!                                                                             ▼
-//!     report task ◀── Report ──  Shell: ports, table, mesh socket, logs, metrics
-//!     (status, Events)                   │ ArcSwap<Table>
+//!  watches (Services, EndpointSlices, Nodes, Pods, configuration, ─┐
+//!           records and Speakers by the report tasks)              │
+//!  links, and their counters (netlink) ────────────────────────────┤ Event
+//!  mesh socket, attendance ────────────────────────────────────────┼──────▶ engine task
+//!  ports: what is heard, link frames ──────────────────────────────┤          │ Effect
+//!  SIGTERM; memory, where the API server is away ──────────────────┘          ▼
+//!     report tasks ◀── Report ── Shell: ports, table, deadline, mesh socket, logs, metrics
+//!     (status, Events)                   │ ArcSwap<Table>, Deadline
 //!                                        ▼
 //!                              one port task per link: receive, respond, send
 //! ```
@@ -15,42 +16,52 @@
 //! The first task to end, the ports apart, ends the process with its error: Kubernetes restarts us.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::names::component;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::Recorder;
 use kube::{Api, Client, Resource as _};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::announce::table::Table;
 use crate::args::{Config, MeshConfig};
-use crate::engine::{Effect, Engine, Event, Settings};
+use crate::engine::{Engine, Settings, State};
+use crate::io::attendance::{Attendance, Attended};
 use crate::io::clock::{Clock, wall_clock_millis};
+use crate::io::counts::Counts;
+use crate::io::deadline::Deadline;
 use crate::io::links;
 use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
 use crate::mesh::{Identity, Member};
 use crate::metrics::Metrics;
+use crate::moment::Moment;
 use crate::objects::Pod;
-use crate::report::Reporter;
+use crate::report::speaker::{Herald, Said};
+use crate::report::{Report, Reporter};
 use crate::watch;
 
 mod conflicts;
+mod drive;
+mod memory;
 mod shell;
+mod sources;
 
+use conflicts::Conflicts;
+use drive::drive;
+use memory::Memory;
 use shell::Shell;
+use sources::{forward_links, spawn_servers, spawn_watches, terminate};
 
 /// Events that may wait for the engine; beyond that their sources wait.
 const EVENTS: usize = 4_096;
-/// Events taken at one time, so that a thousand Services at once cost one election.
-const BATCH: usize = 1_024;
-/// News overheard by the ports that may wait.
-const HEARD: usize = 1_024;
+/// The pause before the own pod is asked for again.
+const OWNER_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the speaker ended.
 #[derive(Debug, thiserror::Error)]
@@ -103,87 +114,59 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let metrics = Metrics::new(&config.node, Arc::clone(&table))?;
     let waiting: Waiting = Arc::new(Mutex::new(vec!["everything"]));
     let (events, incoming) = mpsc::channel(EVENTS);
-    let (heard, overheard) = mpsc::channel(HEARD);
     let (reports, standings) = mpsc::unbounded_channel();
+    let (said, saying) = mpsc::unbounded_channel();
     let mut tasks = Tasks::new();
 
-    let mesh = match &config.mesh {
-        Some(mesh) => Some(bind(mesh).await?),
-        None => None,
-    };
-    spawn_watches(&mut tasks, &client, &config, &metrics, &events);
-    if let Some(socket) = mesh.clone() {
-        let events = events.clone();
-        spawn(&mut tasks, "mesh", socket.receive(events));
+    let mut mesh = None;
+    let mut attendance = None;
+    if let Some(MeshConfig { bind: address, .. }) = &config.mesh {
+        let (socket, attended) = bind(*address).await?;
+        mesh = Some(socket.clone());
+        attendance = Some(Attendance::new(address.ip(), events.clone()));
+        spawn(&mut tasks, "mesh", socket.receive(events.clone()));
+        spawn(&mut tasks, "attended", attended.run());
     }
+    spawn_watches(&mut tasks, &client, &config, &metrics, &events);
     let (snapshots, links_changed) = mpsc::channel(4);
     tasks.spawn(async move { match links::watch(snapshots).await? {} });
     tasks.spawn(forward_links(links_changed, events.clone()));
-    tasks.spawn(conflicts::log(overheard));
-    tasks.spawn(terminate(events));
+    let (counts, answers) = Counts::new(events.clone())?;
+    spawn(&mut tasks, "counters", answers);
+    tasks.spawn(terminate(events.clone()));
     spawn_servers(&mut tasks, &config, &metrics, &waiting);
     let instance = if config.pod.is_empty() { &config.node } else { &config.pod };
     let dropped = metrics.events_dropped.clone();
     let (recorder, writer) = Recorder::new(client.clone(), component::SPEAKER, instance, dropped);
     spawn(&mut tasks, "events", writer);
-    let reporter = Reporter {
-        owner: owner(&client, &config).await,
-        client,
-        namespace: config.namespace.clone(),
-        node: config.node.clone(),
-        recorder,
-    };
-    spawn(&mut tasks, "report", reporter.run(standings));
+    spawn_reports(&mut tasks, &client, &config, &recorder, &events, standings, saying);
 
+    let deadline = Deadline::new(clock);
+    // Until the engine keeps the dead man's switch by itself, nothing else would move it.
+    deadline.renew(Moment::after_start(Duration::MAX));
+    let shell = Shell {
+        ports: Ports::new(Arc::clone(&table), deadline.clone(), events),
+        table,
+        deadline,
+        mesh,
+        attendance,
+        counts,
+        conflicts: Conflicts::new(config.node.clone(), recorder, metrics.clone()),
+        metrics,
+        reports,
+        said,
+        announced: BTreeSet::new(),
+        standing: State::default(),
+    };
+    let memory = Memory::new(config.state_dir.clone());
     let engine = Engine::new(settings(&config), clock.now());
-    let ports = Ports::new(Arc::clone(&table), heard);
-    let shell = Shell { ports, table, mesh, metrics, reports, announced: BTreeSet::new() };
     tokio::select! {
-        () = drive(engine, shell, incoming, clock, waiting) => Ok(()),
+        () = drive(engine, shell, memory, incoming, clock, waiting) => Ok(()),
         Some(ended) = tasks.join_next() => match ended {
             Ok(Ok(task)) => Err(Error::Ended(task)),
             Ok(Err(error)) => Err(error),
             Err(panic) => Err(Error::Panicked(panic)),
         },
-    }
-}
-
-/// The engine task: events in, effects carried out, until it halts.
-async fn drive(
-    mut engine: Engine,
-    mut shell: Shell,
-    mut incoming: mpsc::Receiver<Event>,
-    clock: Clock,
-    waiting: Waiting,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut is_settled = false;
-    loop {
-        let effects = engine.on(batch.drain(..), clock.now());
-        for effect in effects {
-            if effect == Effect::Halt {
-                tracing::info!("all addresses are left to others, good-bye");
-                return;
-            }
-            shell.carry_out(effect);
-        }
-        if engine.is_active() && !is_settled {
-            is_settled = true;
-            shell.settle();
-        }
-        shell.metrics.set_mesh(engine.mesh_counts());
-        *waiting.lock().unwrap_or_else(PoisonError::into_inner) = engine.waits_for();
-        let deadline = engine.next_deadline().map(|moment| clock.instant(moment));
-        let wake = async {
-            match deadline {
-                Some(instant) => tokio::time::sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = incoming.recv_many(&mut batch, BATCH) => {}
-            () = wake => {}
-        }
     }
 }
 
@@ -204,96 +187,49 @@ fn settings(config: &Config) -> Settings {
         exclusions: config.exclusions.clone(),
         ignore_exclude_label: config.ignore_exclude_label,
         announcements_per_second: config.announcements_per_second,
-        deputies: true,
+        deputies: config.deputies,
         seed: rand::random(),
         mesh: config.mesh.as_ref().map(identity),
     }
 }
 
-async fn bind(mesh: &MeshConfig) -> Result<MeshSocket, Error> {
-    let address = mesh.bind;
-    MeshSocket::bind(address).await.map_err(|source| Error::Mesh { address, source })
+async fn bind(address: SocketAddr) -> Result<(MeshSocket, Attended), Error> {
+    let failed = |source| Error::Mesh { address, source };
+    let socket = MeshSocket::bind(address).await.map_err(failed)?;
+    let attended = Attended::bind(address).await.map_err(failed)?;
+    Ok((socket, attended))
 }
 
-fn spawn_watches(
+/// The tasks that write to the API server. What they write belongs to something, which is asked for
+/// first: by them, since the API server may be away and nothing else waits for it.
+fn spawn_reports(
     tasks: &mut Tasks,
     client: &Client,
     config: &Config,
-    metrics: &Metrics,
+    recorder: &Recorder,
     events: &watch::Events,
+    standings: mpsc::UnboundedReceiver<Report>,
+    saying: mpsc::UnboundedReceiver<Said>,
 ) {
-    let watch = watch::services(client.clone(), config.class.clone(), events.clone());
-    spawn(tasks, "services", watch);
-    let watch = watch::slices(client.clone(), events.clone());
-    spawn(tasks, "endpoint slices", watch);
-    let watch = watch::nodes(client.clone(), events.clone());
-    spawn(tasks, "nodes", watch);
-    let (namespace, gauges) = (config.namespace.clone(), metrics.config.clone());
-    let watch = watch::config::watch(client.clone(), namespace.clone(), gauges, events.clone());
-    spawn(tasks, "configuration", watch);
-    let (client, events) = (client.clone(), events.clone());
-    let mesh = config.mesh.clone();
+    let (client, config) = (client.clone(), config.clone());
+    let (recorder, events) = (recorder.clone(), events.clone());
     tasks.spawn(async move {
-        if let Some(MeshConfig { bind, labels, key: _ }) = mesh {
-            watch::peers(client, namespace, labels, bind.port(), events).await;
-            return Ok("peers");
-        }
-        // Without a mesh there are no peers to wait for.
-        let _stopping = events.send(Event::Peers(BTreeSet::new())).await;
-        std::future::pending().await
-    });
-}
-
-fn spawn_servers(tasks: &mut Tasks, config: &Config, metrics: &Metrics, waiting: &Waiting) {
-    if let Some(address) = config.metrics {
-        let routes = kit::admin::metrics_routes(metrics.registry.clone());
-        tasks.spawn(async move {
-            kit::admin::serve(address, routes, CancellationToken::new()).await?;
-            Ok("metrics")
-        });
-    }
-    if let Some(address) = config.health {
-        let waiting = Arc::clone(waiting);
-        let ready = move || {
-            let missing = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if missing.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("waiting for: {}", missing.join(", ")))
-            }
+        let owner = owner(&client, &config).await;
+        let Config { node, namespace, .. } = config;
+        let reporter = Reporter {
+            client: client.clone(),
+            namespace: namespace.clone(),
+            node: node.clone(),
+            owner: owner.clone(),
+            recorder: recorder.clone(),
+            events: events.clone(),
         };
-        let routes = kit::admin::health_routes(|| Ok(()), ready);
-        tasks.spawn(async move {
-            kit::admin::serve(address, routes, CancellationToken::new()).await?;
-            Ok("health")
-        });
-    }
-}
-
-async fn forward_links(
-    mut snapshots: mpsc::Receiver<Vec<crate::link::LinkFacts>>,
-    events: watch::Events,
-) -> Result<&'static str, Error> {
-    while let Some(links) = snapshots.recv().await {
-        if events.send(Event::Links(links)).await.is_err() {
-            break;
+        let herald = Herald { client, namespace, node, owner, recorder, events };
+        tokio::select! {
+            () = reporter.run(standings) => Ok("report"),
+            () = herald.run(saying) => Ok("speaker object"),
         }
-    }
-    Ok("links")
-}
-
-/// Turns the first SIGTERM or SIGINT into an event; a second one ends the process as it would
-/// without us.
-async fn terminate(events: watch::Events) -> Result<&'static str, Error> {
-    let mut term = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    tracing::info!("told to stop, leaving the addresses to others");
-    let _stopping = events.send(Event::Shutdown).await;
-    std::future::pending().await
+    });
 }
 
 /// What the status objects shall belong to: the DaemonSet, so that they outlive a pod and are
@@ -303,17 +239,27 @@ async fn owner(client: &Client, config: &Config) -> Option<OwnerReference> {
         return None;
     }
     let pods: Api<Pod> = Api::namespaced(client.clone(), &config.namespace);
-    match pods.get(&config.pod).await {
-        Ok(pod) => {
-            let owners = pod.metadata.owner_references.iter().flatten();
-            let daemon_set = owners.clone().find(|owner| owner.kind == "DaemonSet").cloned();
-            let plain =
-                |owner| OwnerReference { controller: None, block_owner_deletion: None, ..owner };
-            daemon_set.or_else(|| pod.owner_ref(&())).map(plain)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "cannot read the own pod: ServiceL2Status objects will have no owner");
-            None
+    loop {
+        match pods.get(&config.pod).await {
+            Ok(pod) => {
+                let owners = pod.metadata.owner_references.iter().flatten();
+                let daemon_set = owners.clone().find(|owner| owner.kind == "DaemonSet").cloned();
+                let plain = |owner| OwnerReference {
+                    controller: None,
+                    block_owner_deletion: None,
+                    ..owner
+                };
+                return daemon_set.or_else(|| pod.owner_ref(&())).map(plain);
+            }
+            Err(error @ kube::Error::Api(_)) => {
+                tracing::warn!(%error, "cannot read the own pod: status objects will have no owner");
+                return None;
+            }
+            // The API server is away, so nothing could be written either.
+            Err(error) => {
+                tracing::debug!(%error, "cannot read the own pod, trying again");
+                tokio::time::sleep(OWNER_PAUSE).await;
+            }
         }
     }
 }

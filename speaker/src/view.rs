@@ -2,10 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crds::api::v1alpha1::{MoveOrder, Speaker};
+use crds::api::v1beta1::ServiceL2Status;
 use crds::model::ids::ServiceKey;
-use crds::names::ALLOCATED_FROM_POOL;
+use crds::names::{ALLOCATED_FROM_POOL, CLAIM, DRAIN, l2_status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
+use crate::facts::{
+    NodeFacts, Order, Recorded, ServiceFacts, SliceFacts, SpeakerFacts, Traffic,
+};
 use crate::objects::{Endpoint, EndpointSlice, Node, Pod, Service};
 
 /// The label that ties an EndpointSlice to its Service.
@@ -70,7 +75,52 @@ pub fn node(object: &Node) -> NodeFacts {
     NodeFacts {
         labels: object.metadata.labels.clone().unwrap_or_default(),
         network_unavailable: unavailable,
-        draining: false,
+        draining: is_draining(&object.metadata),
+    }
+}
+
+/// Whether a node carries our drain mark: as a label, which is shorter to type, or as an annotation,
+/// which selects nothing.
+fn is_draining(metadata: &ObjectMeta) -> bool {
+    let marks = [&metadata.labels, &metadata.annotations];
+    let mut values = marks.into_iter().flatten().filter_map(|marks| marks.get(DRAIN));
+    values.any(|value| value != "false")
+}
+
+/// Who announced a Service by the record `object`; `None` for one that names no Service or no node.
+pub fn recorded(object: &ServiceL2Status) -> Option<Recorded> {
+    let node = object.metadata.labels.as_ref()?.get(l2_status::NODE)?;
+    Some(Recorded {
+        service: subject(&object.metadata)?,
+        node: node.as_str().into(),
+        claim: claim(&object.metadata),
+    })
+}
+
+/// The Service that a ServiceL2Status is about.
+pub fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
+    let labels = metadata.labels.as_ref()?;
+    let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
+    Some(ServiceKey::new(namespace, labels.get(l2_status::SERVICE_NAME)?))
+}
+
+/// The number of the claim that a ServiceL2Status was written under; zero if it does not say, as
+/// those that MetalLB wrote.
+pub fn claim(metadata: &ObjectMeta) -> u64 {
+    let claim = metadata.annotations.as_ref().and_then(|annotations| annotations.get(CLAIM));
+    claim.and_then(|claim| claim.parse().ok()).unwrap_or_default()
+}
+
+/// What matters of a Speaker object. Orders about something that is no address are left out.
+pub fn speaker(object: &Speaker) -> SpeakerFacts {
+    let order = |order: &MoveOrder| {
+        let address = order.address.parse().ok()?;
+        Some(Order { address, claim: order.claim, to: order.to.as_str().into() })
+    };
+    SpeakerFacts {
+        orders: object.spec.orders.iter().filter_map(order).collect(),
+        knock: object.spec.knock.as_ref().map(|knock| knock.nonce.clone()),
+        echo: object.status.as_ref().and_then(|status| status.knock.clone()),
     }
 }
 
@@ -86,111 +136,4 @@ pub fn peer(object: &Pod, port: u16) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::de::DeserializeOwned;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn object<T: DeserializeOwned>(value: Value) -> T {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn balancer(spec: &Value) -> Service {
-        let ingress =
-            json!([{"ip": "192.0.2.1", "ipMode": "VIP"}, {"hostname": "x"}, {"ip": "fc00::1"}]);
-        object(json!({
-            "metadata": {"name": "web", "namespace": "default", "uid": "u", "labels": {"a": "b"}, "annotations": {ALLOCATED_FROM_POOL: "p"}},
-            "spec": spec,
-            "status": {"loadBalancer": {"ingress": ingress}},
-        }))
-    }
-
-    #[test]
-    fn a_service_of_our_class_is_ours() {
-        for (spec, class, ours) in [
-            (json!({"type": "LoadBalancer"}), None, true),
-            (json!({"type": "LoadBalancer"}), Some("x"), false),
-            (json!({"type": "LoadBalancer", "loadBalancerClass": "x"}), None, false),
-            (json!({"type": "LoadBalancer", "loadBalancerClass": "x"}), Some("x"), true),
-            (json!({"type": "LoadBalancer", "loadBalancerClass": "y"}), Some("x"), false),
-            (json!({"type": "NodePort"}), None, false),
-            (json!({}), None, false),
-        ] {
-            assert_eq!(service(&balancer(&spec), class).is_some(), ours, "{spec} {class:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_come_from_the_status_in_their_order() {
-        let facts = service(&balancer(&json!({"type": "LoadBalancer"})), None).unwrap();
-        let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fc00::1".parse().unwrap()];
-        assert_eq!(facts.addresses, expected);
-        assert_eq!(facts.pool, Some("p".into()));
-        assert_eq!(facts.traffic, Traffic::Cluster);
-        let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
-        assert_eq!(service(&balancer(&local), None).unwrap().traffic, Traffic::Local);
-    }
-
-    #[test]
-    fn endpoints_count_when_ready_or_serving_and_ready_is_the_default() {
-        for (conditions, usable) in [
-            (json!(null), true),
-            (json!({}), true),
-            (json!({"ready": true}), true),
-            (json!({"ready": false}), false),
-            (json!({"ready": false, "serving": true, "terminating": true}), true),
-            (json!({"ready": false, "serving": false}), false),
-        ] {
-            let endpoint =
-                json!({"addresses": ["10.0.0.1"], "nodeName": "n1", "conditions": conditions});
-            let facts = slice(&object(json!({
-                "metadata": {"name": "web-1", "namespace": "default", "labels": {SERVICE_NAME: "web"}},
-                "addressType": "IPv4",
-                "endpoints": [endpoint],
-            })))
-            .unwrap();
-            assert_eq!(facts.service, ServiceKey::new("default", "web"));
-            assert_eq!(
-                (facts.usable, facts.nodes.len()),
-                (usable, usize::from(usable)),
-                "{conditions}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_endpoint_without_a_node_counts_but_nowhere_in_particular() {
-        let facts = slice(&object(json!({
-            "metadata": {"labels": {SERVICE_NAME: "web"}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": ["10.0.0.1"]}],
-        })))
-        .unwrap();
-        assert!(facts.usable && facts.nodes.is_empty());
-    }
-
-    #[test]
-    fn a_node_without_network_says_so() {
-        for (status, unavailable) in [("True", true), ("False", false), ("Unknown", false)] {
-            let facts = node(&object(json!({
-                "metadata": {}, "status": {"conditions": [{"type": "NetworkUnavailable", "status": status}]},
-            })));
-            assert_eq!(facts.network_unavailable, unavailable, "{status}");
-        }
-    }
-
-    #[test]
-    fn a_peer_is_a_pod_with_an_address_that_has_not_ended() {
-        for (status, found) in [
-            (json!({"podIP": "192.0.2.7", "phase": "Running"}), true),
-            (json!({"podIP": "192.0.2.7", "phase": "Pending"}), true),
-            (json!({"podIP": "192.0.2.7", "phase": "Failed"}), false),
-            (json!({"phase": "Pending"}), false),
-        ] {
-            let pod: Pod = object(json!({"metadata": {}, "status": status}));
-            let expected = found.then(|| "192.0.2.7:7946".parse().unwrap());
-            assert_eq!(peer(&pod, 7946), expected, "{status}");
-        }
-    }
-}
+mod tests;

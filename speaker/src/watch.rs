@@ -75,11 +75,13 @@ pub async fn peers(client: Client, namespace: String, labels: String, port: u16,
 }
 
 /// How one kind of object becomes events.
-struct Translation<Key, V, View> {
-    key: fn(&ObjectMeta) -> Key,
+pub(crate) struct Translation<Key, V, View> {
+    /// What it goes by.
+    pub(crate) key: fn(&ObjectMeta) -> Key,
     /// `None` for objects that are none of our business.
-    view: View,
-    wrap: fn(Change<Key, V>) -> Event,
+    pub(crate) view: View,
+    /// Which event it is.
+    pub(crate) wrap: fn(Change<Key, V>) -> Event,
 }
 
 impl<Key: Ord, V, View> Translation<Key, V, View> {
@@ -90,34 +92,35 @@ impl<Key: Ord, V, View> Translation<Key, V, View> {
     {
         let mut changes = std::pin::pin!(feed(api, watcher::Config::default(), |_| ()));
         while let Some(change) = changes.next().await {
-            let Some(change) = self.translate(change) else { continue };
-            if events.send((self.wrap)(change)).await.is_err() {
+            let Some(event) = self.translate(&change) else { continue };
+            if events.send(event).await.is_err() {
                 return;
             }
         }
     }
 
-    fn translate<K>(&self, change: feed::Change<K>) -> Option<Change<Key, V>>
+    pub(crate) fn translate<K>(&self, change: &feed::Change<K>) -> Option<Event>
     where
         K: Resource<DynamicType = ()>,
         View: Fn(&K) -> Option<V>,
     {
         let entry = |object: &K| Some(((self.key)(object.meta()), (self.view)(object)?));
-        match change {
+        let change = match change {
             feed::Change::Reset { objects, unreadable } => {
                 unreadable.iter().for_each(warn::<K>);
-                Some(Change::Replace(objects.iter().filter_map(entry).collect()))
+                Change::Replace(objects.iter().filter_map(entry).collect())
             }
-            feed::Change::Put(object) => Some(match entry(&object) {
+            feed::Change::Put(object) => match entry(object) {
                 Some((key, value)) => Change::Set(key, value),
                 None => Change::Remove((self.key)(object.meta())),
-            }),
-            feed::Change::Gone(metadata) => Some(Change::Remove((self.key)(&metadata))),
+            },
+            feed::Change::Gone(metadata) => Change::Remove((self.key)(metadata)),
             feed::Change::Unreadable(object) => {
-                warn::<K>(&object);
-                None
+                warn::<K>(object);
+                return None;
             }
-        }
+        };
+        Some((self.wrap)(change))
     }
 }
 
@@ -127,7 +130,8 @@ fn warn<K: Resource<DynamicType = ()>>(object: &feed::Unreadable) {
     tracing::warn!(kind = %kind, object = %name, error, "an object cannot be read and is left as it was");
 }
 
-fn name(metadata: &ObjectMeta) -> String {
+/// The name of an object.
+pub(crate) fn name(metadata: &ObjectMeta) -> String {
     metadata.name.clone().unwrap_or_default()
 }
 

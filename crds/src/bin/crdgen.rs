@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "printing is all it does")]
 
 use anyhow::Result;
+use crds::api::v1alpha1::Speaker;
 use crds::api::v1beta1::{ConfigurationState, IPAddressPool, L2Advertisement, ServiceL2Status};
 use kube::CustomResourceExt;
 
@@ -14,6 +15,7 @@ fn main() -> Result<()> {
         L2Advertisement::crd(),
         ServiceL2Status::crd(),
         ConfigurationState::crd(),
+        Speaker::crd(),
     ] {
         crd.metadata.annotations =
             Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());

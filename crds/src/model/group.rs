@@ -68,6 +68,11 @@ impl Sharing {
         }
     }
 
+    /// The Services that have `address`.
+    pub fn services_at(&self, address: &IpAddr) -> impl Iterator<Item = &ServiceKey> {
+        self.by_address.get(address).into_iter().flat_map(|holders| &holders.services)
+    }
+
     /// The group of `service`; without an address, a group of its own.
     pub fn group_of(&self, service: &ServiceKey) -> Group {
         let mut group = Group::default();

@@ -3,13 +3,17 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::IfIndex;
 use crds::model::range::AddressRange;
 use speaker::announce::table::{Answer, Entry, Links, Table};
 use speaker::filter::Program;
+use speaker::io::clock::Clock;
+use speaker::io::deadline::Deadline;
 use speaker::io::port::Port;
+use speaker::moment::Moment;
 use tokio::sync::mpsc;
 
 use crate::netns::{NODE_LINK, NODE_MAC, Wire};
@@ -63,12 +67,14 @@ pub fn serve(index: &str, mac: &str, addresses: &str) {
     let ranges: Vec<_> = pools.iter().map(|pool| AddressRange::parse(pool).unwrap()).collect();
     let program = Program::compile(&ranges, index, mac);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (heard, _news) = mpsc::channel(64);
+    let (events, _news) = mpsc::channel(64);
+    let deadline = Deadline::new(Clock::new());
+    deadline.renew(Moment::after_start(Duration::MAX));
     runtime.spawn(async move {
         let port = Port::open(index, mac, &program).unwrap();
         println!("ready");
         std::io::stdout().flush().unwrap();
-        panic!("{}", port.run(&table, &heard).await);
+        panic!("{}", port.run(&table, &deadline, &events).await);
     });
     let _ = std::io::stdin().read(&mut [0]);
 }

@@ -14,6 +14,14 @@ fn defaults_are_metallbs() {
     assert_eq!(config.health.unwrap().to_string(), "127.0.0.1:17472");
     assert_eq!((config.class, config.ignore_exclude_label), (None, false));
     assert!(config.mesh.is_none() && config.without_effect.is_empty());
+    assert!(config.deputies && config.state_dir.is_none());
+}
+
+#[test]
+fn flags_of_our_own_are_written_as_metallbs_are() {
+    let config = check(&["-deputies=false", "--state-dir", "/var/lib/ferrolb"]).unwrap();
+    assert!(!config.deputies);
+    assert_eq!(config.state_dir, Some(PathBuf::from("/var/lib/ferrolb")));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the engine knows of the cluster, which of it changed, and the standings that follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::rc::Rc;
 
 use crds::model::advertisement::Advertisement;
 use crds::model::compile::Config;
@@ -11,7 +13,7 @@ use crds::model::selector::Labels;
 use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
 
 use super::event::{Change, Kind};
-use super::standing::{Announcement, Standing};
+use super::standing::Announcement;
 use crate::announce::desired::PortSpec;
 use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
 use crate::ownership::Why;
@@ -27,8 +29,8 @@ pub(super) struct Cluster {
     slices_of: BTreeMap<ServiceKey, BTreeSet<ServiceKey>>,
     nodes: BTreeMap<NodeName, NodeFacts>,
     missing: BTreeSet<Kind>,
-    /// `None` when nodes, members or configuration changed since it was made.
-    electorate: Option<Electorate>,
+    /// `None` when nodes or configuration changed since it was made.
+    electorate: Option<Rc<Electorate>>,
     dirty: Dirty,
 }
 
@@ -40,10 +42,21 @@ enum Dirty {
 }
 
 /// One Service's part in the election of its group.
-struct Claim<'a> {
-    facts: &'a ServiceFacts,
-    pool: &'a PoolName,
-    ballot: Ballot<'a>,
+pub(super) struct Share<'a> {
+    pub(super) facts: &'a ServiceFacts,
+    pub(super) pool: &'a PoolName,
+    pub(super) ballot: Ballot<'a>,
+}
+
+/// What users want of a node as a host of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// That it takes them.
+    Serving,
+    /// That it leaves them to others, and keeps those that nobody else can have.
+    Draining,
+    /// That it has none.
+    Excluded,
 }
 
 impl Cluster {
@@ -181,85 +194,111 @@ impl Cluster {
         self.services.get(service).map(|facts| facts.uid.clone()).unwrap_or_default()
     }
 
-    /// The standings, on node `me` with the links `ports`, of every Service that may have
-    /// changed; `None` for those that are gone. Nothing is dirty afterwards.
-    pub(super) fn decide(
-        &mut self,
-        config: &Config,
-        me: &NodeName,
-        ports: &[PortSpec],
-        alive: impl Fn(&NodeName) -> bool,
-    ) -> BTreeMap<ServiceKey, Option<Standing>> {
+    /// The groups that may stand differently, each once; none of them is dirty afterwards.
+    pub(super) fn take_dirty(&mut self) -> Vec<Group> {
         let dirty = match std::mem::replace(&mut self.dirty, Dirty::Some(BTreeSet::new())) {
             Dirty::All => self.services.keys().cloned().collect(),
             Dirty::Some(dirty) => dirty,
         };
-        let mut standings = BTreeMap::new();
-        if dirty.is_empty() {
-            return standings;
-        }
-        let electorate = self.electorate.take().unwrap_or_else(|| self.electorate(alive));
-        for service in &dirty {
-            if !standings.contains_key(service) {
-                let group = self.sharing.group_of(service);
-                standings.extend(self.judge(&group, config, &electorate, me, ports));
+        let mut done: BTreeSet<ServiceKey> = BTreeSet::new();
+        let mut groups = Vec::new();
+        for service in dirty {
+            if !done.contains(&service) {
+                let group = self.sharing.group_of(&service);
+                done.extend(group.services.iter().cloned());
+                groups.push(group);
             }
         }
-        self.electorate = Some(electorate);
-        standings
+        groups
     }
 
-    fn electorate(&self, alive: impl Fn(&NodeName) -> bool) -> Electorate {
-        let barred = |facts: &NodeFacts| {
-            facts.network_unavailable
-                || (!self.ignore_exclude_label
-                    && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS))
-        };
-        let nodes = self.nodes.iter().filter(|(name, facts)| alive(name) && !barred(facts));
-        Electorate::new(nodes.map(|(name, facts)| (name.clone(), facts.labels.clone())))
+    /// The group of `address`, if a Service has it.
+    pub(super) fn group_at(&self, address: &IpAddr) -> Option<Group> {
+        let service = self.sharing.services_at(address).next()?;
+        Some(self.sharing.group_of(service))
     }
 
-    /// The standings of all Services of `group`.
-    fn judge(
-        &self,
-        group: &Group,
-        config: &Config,
-        electorate: &Electorate,
-        me: &NodeName,
-        ports: &[PortSpec],
-    ) -> Vec<(ServiceKey, Option<Standing>)> {
-        let services = group.services.iter();
-        let local: Vec<BTreeSet<NodeName>> =
-            services.clone().map(|service| self.endpoint_nodes(service)).collect();
-        let claims: Vec<(&ServiceKey, Option<Result<Claim<'_>, Why>>)> = services
-            .zip(&local)
-            .map(|(service, local)| {
-                let facts = self.services.get(service);
-                (service, facts.map(|facts| self.claim(service, facts, config, local)))
-            })
-            .collect();
-        let valid = claims.iter().filter_map(|(_, claim)| claim.as_ref()?.as_ref().ok());
-        let ballots: Vec<&Ballot<'_>> = valid.map(|claim| &claim.ballot).collect();
-        let owner = electorate.elect(group.hash, &ballots, |_| true).ok_or(Why::NoCandidate);
-        let standing = |claim: Result<Claim<'_>, Why>| match (claim, &owner) {
-            (Err(why), _) => Standing::Silent(why),
-            (Ok(_), Err(why)) => Standing::Silent(why.clone()),
-            (Ok(_), Ok(owner)) if *owner != me => {
-                Standing::Silent(Why::OtherNode((*owner).clone()))
+    /// The Services that have `address`.
+    pub(super) fn services_at(&self, address: &IpAddr) -> impl Iterator<Item = &ServiceKey> {
+        self.sharing.services_at(address)
+    }
+
+    /// The groups of these addresses must be decided anew.
+    pub(super) fn mark_addresses<'a>(&mut self, addresses: impl IntoIterator<Item = &'a IpAddr>) {
+        for address in addresses {
+            let service = self.sharing.services_at(address).next().cloned();
+            if let Some(service) = service {
+                self.mark(&service);
             }
-            (Ok(claim), Ok(_)) => self.announce(&claim, me, ports),
-        };
-        claims.into_iter().map(|(service, claim)| (service.clone(), claim.map(standing))).collect()
+        }
     }
 
-    /// What `service` asks of the election, or why it takes no part.
-    fn claim<'a>(
+    /// The nodes that no label or condition bars.
+    pub(super) fn electorate(&mut self) -> Rc<Electorate> {
+        if let Some(electorate) = &self.electorate {
+            return Rc::clone(electorate);
+        }
+        let nodes = self.nodes.iter().filter(|(_, facts)| !self.is_barred(facts));
+        let nodes = nodes.map(|(name, facts)| (name.clone(), facts.labels.clone()));
+        let electorate = Rc::new(Electorate::new(nodes));
+        self.electorate = Some(Rc::clone(&electorate));
+        electorate
+    }
+
+    fn is_barred(&self, facts: &NodeFacts) -> bool {
+        facts.network_unavailable || facts.draining || self.is_excluded(facts)
+    }
+
+    fn is_excluded(&self, facts: &NodeFacts) -> bool {
+        !self.ignore_exclude_label && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS)
+    }
+
+    /// Whether there is such a node.
+    pub(super) fn has_node(&self, node: &NodeName) -> bool {
+        self.nodes.contains_key(node)
+    }
+
+    /// Whether nothing bars `node`.
+    pub(super) fn serves(&self, node: &NodeName) -> bool {
+        self.nodes.get(node).is_some_and(|facts| !self.is_barred(facts))
+    }
+
+    /// What the objects say of `node` as a host of addresses.
+    pub(super) fn intent(&self, node: &NodeName) -> Intent {
+        match self.nodes.get(node) {
+            Some(facts) if self.is_excluded(facts) => Intent::Excluded,
+            Some(facts) if facts.draining => Intent::Draining,
+            Some(_) | None => Intent::Serving,
+        }
+    }
+
+    /// What each Service of `group` asks of an election, or why it takes no part; `None` for those
+    /// that are gone. `local` is from [`endpoint_nodes`](Self::endpoint_nodes), in their order.
+    pub(super) fn parts<'a>(
+        &'a self,
+        group: &'a Group,
+        config: &'a Config,
+        local: &'a [BTreeSet<NodeName>],
+    ) -> Vec<(&'a ServiceKey, Option<Result<Share<'a>, Why>>)> {
+        let part = |(service, local)| {
+            let facts = self.services.get(service);
+            (service, facts.map(|facts| self.part(service, facts, config, local)))
+        };
+        group.services.iter().zip(local).map(part).collect()
+    }
+
+    /// For each Service of `group`, the nodes with a usable endpoint, where that matters.
+    pub(super) fn local(&self, group: &Group) -> Vec<BTreeSet<NodeName>> {
+        group.services.iter().map(|service| self.endpoint_nodes(service)).collect()
+    }
+
+    fn part<'a>(
         &self,
         service: &ServiceKey,
         facts: &'a ServiceFacts,
         config: &'a Config,
         local: &'a BTreeSet<NodeName>,
-    ) -> Result<Claim<'a>, Why> {
+    ) -> Result<Share<'a>, Why> {
         let pool = pool_of(facts, config)?;
         let advertisements: Vec<&Advertisement> =
             config.advertisements_for(pool, &facts.labels).collect();
@@ -273,16 +312,21 @@ impl Cluster {
             Traffic::Cluster => None,
             Traffic::Local => Some(local),
         };
-        Ok(Claim { facts, pool, ballot: Ballot { advertisements, only } })
+        Ok(Share { facts, pool, ballot: Ballot { advertisements, only } })
     }
 
-    /// The announcement of a Service by its owner, this node.
-    fn announce(&self, claim: &Claim<'_>, me: &NodeName, ports: &[PortSpec]) -> Standing {
-        let facts = claim.facts;
+    /// How node `me`, with the links `ports`, answers for the Service of `share`.
+    pub(super) fn announcement(
+        &self,
+        share: &Share<'_>,
+        me: &NodeName,
+        ports: &[PortSpec],
+    ) -> Result<Announcement, Why> {
+        let facts = share.facts;
         let no_labels = Labels::new();
         let labels = self.nodes.get(me).map_or(&no_labels, |node| &node.labels);
         let selecting: Vec<_> =
-            claim.ballot.advertisements.iter().filter(|a| a.selects_node(labels)).collect();
+            share.ballot.advertisements.iter().filter(|a| a.selects_node(labels)).collect();
         let everywhere = selecting.iter().any(|advertisement| advertisement.interfaces.is_empty());
         let named = selecting.iter().flat_map(|advertisement| &advertisement.interfaces).cloned();
         let interfaces: BTreeSet<String> =
@@ -290,11 +334,11 @@ impl Cluster {
         let links = ports.iter().filter(|link| interfaces.contains(&link.name));
         let links: BTreeSet<_> = links.map(|link| link.index).collect();
         if let Some(first) = facts.addresses.first().filter(|_| !everywhere && links.is_empty()) {
-            return Standing::Silent(Why::NoInterface(*first));
+            return Err(Why::NoInterface(*first));
         }
-        let (addresses, pool) = (facts.addresses.clone(), claim.pool.clone());
+        let (addresses, pool) = (facts.addresses.clone(), share.pool.clone());
         let uid = facts.uid.clone();
-        Standing::Announced(Announcement { uid, addresses, pool, interfaces, links })
+        Ok(Announcement { uid, addresses, pool, interfaces, links, claim: 0 })
     }
 
     fn own_slices(&self, service: &ServiceKey) -> impl Iterator<Item = &SliceFacts> {

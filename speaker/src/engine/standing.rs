@@ -1,9 +1,9 @@
 //! How a Service stands on this node: announced, or why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crds::model::ids::{IfIndex, PoolName};
+use crds::model::ids::{IfIndex, MacAddr, NodeName, PoolName};
 use serde::{Deserialize, Serialize};
 
 use crate::announce::table::{Answer, Entry, Links};
@@ -14,6 +14,15 @@ use crate::ownership::Why;
 pub enum Standing {
     /// This node announces it.
     Announced(Announcement),
+    /// This node answers in the place of its owner, with the owner's MAC on each link.
+    Deputising {
+        /// The owner, whose agent is away.
+        owner: NodeName,
+        /// The owner's MAC on each link that both are on.
+        macs: BTreeMap<IfIndex, MacAddr>,
+        /// What is answered.
+        announcement: Announcement,
+    },
     /// It does not.
     Silent(Why),
 }
@@ -31,6 +40,8 @@ pub struct Announcement {
     pub interfaces: BTreeSet<String>,
     /// The links of those names; meaningless where all are meant.
     pub links: BTreeSet<IfIndex>,
+    /// The claim under which this node announces it; zero where there is no mesh, hence no claims.
+    pub claim: u64,
 }
 
 impl Standing {
@@ -38,13 +49,30 @@ impl Standing {
     pub const fn announcement(&self) -> Option<&Announcement> {
         match self {
             Self::Announced(announcement) => Some(announcement),
-            Self::Silent(_) => None,
+            Self::Deputising { .. } | Self::Silent(_) => None,
         }
     }
 
-    /// The IPv4 addresses announced.
+    /// The IPv4 addresses answered for, be it in the place of their owner.
     pub fn addresses_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.announcement().into_iter().flat_map(Announcement::addresses_v4)
+        let answered = match self {
+            Self::Announced(announcement) | Self::Deputising { announcement, .. } => {
+                Some(announcement)
+            }
+            Self::Silent(_) => None,
+        };
+        answered.into_iter().flat_map(Announcement::addresses_v4)
+    }
+
+    /// How its addresses are answered.
+    pub fn entry(&self) -> Option<Entry> {
+        match self {
+            Self::Announced(announcement) => Some(announcement.entry(Answer::Own)),
+            Self::Deputising { macs, announcement, .. } => {
+                Some(announcement.entry(Answer::Deputy(macs.clone())))
+            }
+            Self::Silent(_) => None,
+        }
     }
 }
 
@@ -57,10 +85,9 @@ impl Announcement {
         })
     }
 
-    /// How each of its addresses is answered.
-    pub fn entry(&self) -> Entry {
+    fn entry(&self, answer: Answer) -> Entry {
         let links =
             if self.interfaces.is_empty() { Links::All } else { Links::Only(self.links.clone()) };
-        Entry { links, answer: Answer::Own }
+        Entry { links, answer }
     }
 }

@@ -1,7 +1,8 @@
 //! The engine without a mesh: every node counts as alive, so that a test says by its events alone
 //! who is there.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crds::model::advertisement::Advertisement;
 use crds::model::ids::{IfIndex, MacAddr};

@@ -3,7 +3,7 @@
 //! ```text
 //!            kernel filter        respond (pure)
 //!   link ───────────────▶ Port::run ─────────▶ reply sent in place, on the same socket
-//!    ▲                     │   ▲ reads ArcSwap<Table>, for every frame
+//!    ▲                     │   ▲ reads ArcSwap<Table> and Deadline, for every frame
 //!    │                     └───────▶ Heard ──▶ channel to the engine (never waited for)
 //!    └──────────── Port::send ◀─── gratuitous frames
 //! ```
@@ -13,9 +13,8 @@
 //! netlink reports the link gone, the owner drops it. The socket itself never says so: after a
 //! deletion it just stays silent, even if a link of the same name comes back (tried on Linux 6.18).
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
@@ -23,17 +22,17 @@ use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
+use super::deadline::Deadline;
 use super::packet;
+use super::receive::receive;
 use crate::announce::table::Table;
+use crate::engine::Event;
 use crate::filter::Program;
-use crate::respond::{DropReason, Heard, Outcome, Rx, Verdict, respond};
+use crate::respond::{DropReason, Outcome, Rx, Verdict, respond};
+use crate::wire::arp;
 
-/// Frames handled before other tasks of the runtime get a turn.
-const BATCH: usize = 64;
 /// An ARP frame has 42 to 60 bytes; the rest of a longer one does not matter and is cut off.
 const RECEIVE_LEN: usize = 128;
-/// Waits after a failed read, doubling from the first to the last.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// An open link: receives, answers and sends.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ impl PortCounters {
         self.send_errors.load(Ordering::Relaxed)
     }
 
-    /// [`Heard`] that the engine was too busy to take.
+    /// [`Heard`](crate::respond::Heard) that the engine was too busy to take.
     pub fn unheard(&self) -> u64 {
         self.unheard.load(Ordering::Relaxed)
     }
@@ -91,13 +90,6 @@ impl PortCounters {
     fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Why one pass over the receive queue ended.
-enum Drained {
-    Empty,
-    BatchFull,
-    Failed(io::Error),
 }
 
 impl Port {
@@ -110,7 +102,7 @@ impl Port {
         Ok(Self {
             index,
             mac: AtomicU64::new(to_bits(mac)),
-            socket: packet::open(index, program)?,
+            socket: packet::open(index, arp::ETHERTYPE, program)?,
             counters: PortCounters::default(),
         })
     }
@@ -148,27 +140,15 @@ impl Port {
 
     /// Sends a whole Ethernet frame on this link, at once or not at all.
     ///
-    /// A link that went down leaves `ENETDOWN` behind on the socket, which the next call gets, be it
-    /// a send long after the link came back: the very announcement that a link's return asks for.
-    /// Hence that error is only believed the second time (tried on Linux 6.18).
-    ///
     /// # Errors
     /// `ENETDOWN` while the link is down, `ENXIO` once it is gone, `EAGAIN` or `ENOBUFS` when the
     /// kernel's queues are full. Counted here; the caller need only decide whether to repeat.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
-        let socket = self.socket.get_ref();
-        let sent = match socket.send(frame) {
-            Err(error) if error.kind() == ErrorKind::NetworkDown => socket.send(frame),
-            sent => sent,
-        };
-        match sent {
-            // A packet socket takes a frame whole or not at all.
-            Ok(_) => Ok(()),
-            Err(error) => {
-                PortCounters::add(&self.counters.send_errors);
-                Err(error)
-            }
+        let sent = packet::send(self.socket.get_ref(), frame);
+        if sent.is_err() {
+            PortCounters::add(&self.counters.send_errors);
         }
+        sent
     }
 
     /// Frames that the kernel dropped since the port was opened because they came in faster than
@@ -183,77 +163,55 @@ impl Port {
 
     /// Answers until the task is aborted; returns only if the runtime's I/O driver has gone.
     ///
-    /// `heard` gets what others say about addresses. It is never waited for: when the channel is
+    /// `events` gets what others say about addresses. It is never waited for: when the channel is
     /// full the news is counted and dropped, as a flood of forged frames must not delay an answer.
-    pub async fn run(&self, table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) -> io::Error {
-        let mut pause = PAUSES.0;
-        loop {
-            let mut ready = match self.socket.ready(packet::EVENTS).await {
-                Ok(ready) => ready,
-                Err(error) => return error,
-            };
-            match self.drain(table, heard) {
-                Drained::Empty => {
-                    ready.clear_ready();
-                    pause = PAUSES.0;
-                }
-                Drained::BatchFull => tokio::task::yield_now().await,
-                // Reported once for each time the link goes down. The socket receives again when
-                // the link is back, so there is nothing to do.
-                Drained::Failed(error) if error.kind() == ErrorKind::NetworkDown => {
-                    tracing::info!(interface = %self.index, "link is down");
-                }
-                Drained::Failed(error) => {
-                    tracing::warn!(interface = %self.index, %error, "receiving failed");
-                    tokio::time::sleep(pause).await;
-                    pause = PAUSES.1.min(pause * 2);
-                }
-            }
-        }
-    }
-
-    fn drain(&self, table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) -> Drained {
+    pub async fn run(
+        &self,
+        table: &ArcSwap<Table>,
+        deadline: &Deadline,
+        events: &mpsc::Sender<Event>,
+    ) -> io::Error {
         let mut buffer = [0; RECEIVE_LEN];
-        for _ in 0..BATCH {
-            match self.socket.get_ref().read(&mut buffer) {
-                Ok(len) => self.handle(&buffer[..len], table, heard),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Drained::Empty,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    PortCounters::add(&self.counters.receive_errors);
-                    return Drained::Failed(error);
-                }
-            }
-        }
-        Drained::BatchFull
+        let errors = &self.counters.receive_errors;
+        let handle = |frame: &[u8]| self.handle(frame, table, deadline, events);
+        receive(&self.socket, self.index, &mut buffer, errors, handle).await
     }
 
-    fn handle(&self, frame: &[u8], table: &ArcSwap<Table>, heard: &mpsc::Sender<Heard>) {
+    fn handle(
+        &self,
+        frame: &[u8],
+        table: &ArcSwap<Table>,
+        deadline: &Deadline,
+        events: &mpsc::Sender<Event>,
+    ) {
         PortCounters::add(&self.counters.received);
         let rx = Rx { index: self.index, mac: self.mac() };
         let table = table.load();
         let outcome = respond(frame, &rx, &table);
-        self.act(&outcome.verdict);
-        self.tell(&outcome, heard);
+        self.act(&outcome.verdict, deadline);
+        self.tell(&outcome, events);
     }
 
-    fn act(&self, verdict: &Verdict<'_>) {
+    fn act(&self, verdict: &Verdict<'_>, deadline: &Deadline) {
         match verdict {
             Verdict::Reply(reply) => {
                 reply.counters.count_request();
-                // An error is counted; the asker will ask again.
-                if self.send(&reply.frame).is_ok() {
+                // The last thing before the answer goes out: the frame may have waited for long.
+                if deadline.has_passed() {
+                    PortCounters::add(&self.counters.drops[DropReason::Lapsed as usize]);
+                } else if self.send(&reply.frame).is_ok() {
                     reply.counters.count_response();
                     PortCounters::add(&self.counters.replies);
                 }
+                // Otherwise the error is counted; the asker will ask again.
             }
             Verdict::Drop(reason) => PortCounters::add(&self.counters.drops[*reason as usize]),
         }
     }
 
-    fn tell(&self, outcome: &Outcome<'_>, heard: &mpsc::Sender<Heard>) {
+    fn tell(&self, outcome: &Outcome<'_>, events: &mpsc::Sender<Event>) {
         if let Some(news) = outcome.heard
-            && heard.try_send(news).is_err()
+            && events.try_send(Event::Heard(news)).is_err()
         {
             PortCounters::add(&self.counters.unheard);
         }

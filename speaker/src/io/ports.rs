@@ -1,19 +1,23 @@
-//! The open ports: one for each link that can carry announcements, each a task of its own.
+//! The open ports: one for each link that can carry announcements, each with two tasks, one that
+//! answers ARP and one that receives the speakers' own frames.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use crds::model::ids::IfIndex;
+use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::deadline::Deadline;
+use super::frames::FramePort;
 use super::port::Port;
 use crate::announce::desired::PortSpec;
 use crate::announce::table::Table;
+use crate::engine::Event;
 use crate::filter::Program;
-use crate::respond::Heard;
 
 /// An open port and its name.
 #[derive(Debug, Clone)]
@@ -22,22 +26,31 @@ pub struct Named {
     pub name: String,
     /// The port.
     pub port: Arc<Port>,
+    /// Its socket for the speakers' own frames.
+    pub frames: Arc<FramePort>,
 }
 
 /// All open ports. Closing one is dropping it.
 #[derive(Debug)]
 pub struct Ports {
     table: Arc<ArcSwap<Table>>,
-    heard: mpsc::Sender<Heard>,
+    deadline: Deadline,
+    events: mpsc::Sender<Event>,
     ranges: Vec<AddressRange>,
     specs: Vec<PortSpec>,
-    open: BTreeMap<IfIndex, (Named, AbortOnDropHandle<()>)>,
+    open: BTreeMap<IfIndex, (Named, [AbortOnDropHandle<()>; 2])>,
 }
 
 impl Ports {
-    /// No ports yet; those to come answer what `table` says and tell `heard` what they overhear.
-    pub fn new(table: Arc<ArcSwap<Table>>, heard: mpsc::Sender<Heard>) -> Self {
-        Self { table, heard, ranges: Vec::new(), specs: Vec::new(), open: BTreeMap::new() }
+    /// No ports yet; those to come answer what `table` says, until `deadline`, and tell `events`
+    /// what they hear.
+    pub fn new(
+        table: Arc<ArcSwap<Table>>,
+        deadline: Deadline,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let (ranges, specs, open) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { table, deadline, events, ranges, specs, open }
     }
 
     /// Opens, updates and closes until the open ports are those of `specs`.
@@ -61,14 +74,38 @@ impl Ports {
         self.refresh();
     }
 
-    /// Sends `frame` on `link`; whether the kernel took it.
+    /// Sends a gratuitous `frame` on `link`; whether the kernel took it. Past the deadline it is
+    /// not sent: an announcement does more harm than an answer, and a process that was stopped just
+    /// before one would send it first of all when it goes on.
+    pub fn announce(&self, link: IfIndex, frame: &[u8]) -> bool {
+        !self.deadline.has_passed() && self.send(link, frame)
+    }
+
+    /// Sends `frame`, which must claim nothing, on `link`; whether the kernel took it.
     pub fn send(&self, link: IfIndex, frame: &[u8]) -> bool {
         self.open.get(&link).is_some_and(|(named, _)| named.port.send(frame).is_ok())
+    }
+
+    /// Sends one of the speakers' own frames on `link`; an error is counted.
+    pub fn send_frame(&self, link: IfIndex, to: MacAddr, payload: &[u8]) {
+        if let Some((named, _)) = self.open.get(&link) {
+            let _counted = named.frames.send(to, payload);
+        }
     }
 
     /// The open ports, for the metrics.
     pub fn open(&self) -> Vec<Named> {
         self.open.values().map(|(named, _)| named.clone()).collect()
+    }
+
+    /// The links of the open ports.
+    pub fn links(&self) -> impl Iterator<Item = IfIndex> {
+        self.open.keys().copied()
+    }
+
+    /// The name of `link`, if it has a port; otherwise its number.
+    pub fn name(&self, link: IfIndex) -> String {
+        self.open.get(&link).map_or_else(|| link.to_string(), |(named, _)| named.name.clone())
     }
 
     fn refresh(&mut self) {
@@ -82,15 +119,15 @@ impl Ports {
                 }
                 continue;
             }
-            match Port::open(*index, *mac, &program) {
-                Ok(port) => {
+            match open(spec, &program) {
+                Ok(named) => {
                     tracing::info!(
                         event = "createARPResponder",
                         interface = name,
                         "opened an ARP responder"
                     );
-                    let named = Named { name: name.clone(), port: Arc::new(port) };
-                    self.open.insert(*index, (named.clone(), self.spawn(named)));
+                    let tasks = self.spawn(named.clone());
+                    self.open.insert(*index, (named, tasks));
                 }
                 // The link may have gone since; netlink will tell.
                 Err(error) => {
@@ -100,11 +137,24 @@ impl Ports {
         }
     }
 
-    fn spawn(&self, Named { name, port }: Named) -> AbortOnDropHandle<()> {
-        let (table, heard) = (Arc::clone(&self.table), self.heard.clone());
-        AbortOnDropHandle::new(tokio::spawn(async move {
-            let error = port.run(&table, &heard).await;
-            tracing::error!(interface = name, %error, "the ARP responder ended");
-        }))
+    fn spawn(&self, Named { name, port, frames }: Named) -> [AbortOnDropHandle<()>; 2] {
+        let (table, deadline) = (Arc::clone(&self.table), self.deadline.clone());
+        let (interface, events) = (name.clone(), self.events.clone());
+        let answering = tokio::spawn(async move {
+            let error = port.run(&table, &deadline, &events).await;
+            tracing::error!(interface, %error, "the ARP responder ended");
+        });
+        let (interface, events) = (name, self.events.clone());
+        let receiving = tokio::spawn(async move {
+            let error = frames.run(&events).await;
+            tracing::error!(interface, %error, "the receiver of the speakers' frames ended");
+        });
+        [answering, receiving].map(AbortOnDropHandle::new)
     }
+}
+
+fn open(PortSpec { index, name, mac }: &PortSpec, program: &Program) -> io::Result<Named> {
+    let port = Arc::new(Port::open(*index, *mac, program)?);
+    let frames = Arc::new(FramePort::open(Arc::clone(&port))?);
+    Ok(Named { name: name.clone(), port, frames })
 }

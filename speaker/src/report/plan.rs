@@ -10,6 +10,8 @@ pub(super) struct Seen {
     pub(super) node: String,
     /// The interfaces in its status; `None` while it has no status.
     pub(super) interfaces: Option<BTreeSet<String>>,
+    /// The number of the claim it was written under; zero if it does not say.
+    pub(super) claim: u64,
 }
 
 /// One thing to do, in the order given.
@@ -24,8 +26,17 @@ pub(super) enum Step {
     Create {
         /// With these interfaces.
         interfaces: BTreeSet<String>,
+        /// Under this claim.
+        claim: u64,
     },
-    /// Mend the status object of this name.
+    /// Mend the annotations of the object of this name: the claim is another.
+    Mark {
+        /// Which.
+        name: String,
+        /// Under this claim.
+        claim: u64,
+    },
+    /// Mend the status of the object of this name.
     Update {
         /// Which.
         name: String,
@@ -46,6 +57,8 @@ pub(super) struct Announced {
     pub(super) uid: String,
     /// The interfaces that its advertisements name.
     pub(super) interfaces: BTreeSet<String>,
+    /// The number of the claim under which it is announced.
+    pub(super) claim: u64,
     /// Nobody has been told yet that it is announced from here.
     pub(super) is_news: bool,
 }
@@ -64,18 +77,21 @@ pub(super) fn plan(
 ) -> Vec<Step> {
     let delete = |(name, _): (&String, &Seen)| Step::Delete { name: name.clone() };
     let mut own = there.iter().filter(|(_, seen)| seen.node == node);
-    let Some(Announced { uid, interfaces, is_news }) = announced else {
+    let Some(Announced { uid, interfaces, claim, is_news }) = announced else {
         return own.map(delete).collect();
     };
-    let mut steps = match own.next() {
+    let mut steps: Vec<Step> = match own.next() {
         None => {
             let tell = is_news.then(|| Step::Tell { uid: uid.clone() });
-            let create = Step::Create { interfaces: interfaces.clone() };
+            let create = Step::Create { interfaces: interfaces.clone(), claim: *claim };
             tell.into_iter().chain([create]).collect()
         }
-        Some((_, seen)) if seen.interfaces.as_ref() == Some(interfaces) => Vec::new(),
-        Some((name, _)) => {
-            vec![Step::Update { name: name.clone(), interfaces: interfaces.clone() }]
+        Some((name, seen)) => {
+            let mark =
+                || (seen.claim != *claim).then(|| Step::Mark { name: name.clone(), claim: *claim });
+            let update = || Step::Update { name: name.clone(), interfaces: interfaces.clone() };
+            let differs = seen.interfaces.as_ref() != Some(interfaces);
+            mark().into_iter().chain(differs.then(update)).collect()
         }
     };
     let is_dead = |node: &String| alive.is_none_or(|alive| !alive.contains(node));
@@ -91,7 +107,8 @@ mod tests {
 
     fn there(objects: &[(&str, &str, Option<&[&str]>)]) -> BTreeMap<String, Seen> {
         let seen = |(name, node, interfaces): &(&str, &str, Option<&[&str]>)| {
-            let seen = Seen { node: (*node).to_owned(), interfaces: interfaces.map(set) };
+            let interfaces = interfaces.map(set);
+            let seen = Seen { node: (*node).to_owned(), interfaces, claim: 7 };
             ((*name).to_owned(), seen)
         };
         objects.iter().map(seen).collect()
@@ -106,14 +123,14 @@ mod tests {
     }
 
     fn announced(interfaces: &[&str], is_news: bool) -> Announced {
-        Announced { uid: "u".to_owned(), interfaces: set(interfaces), is_news }
+        Announced { uid: "u".to_owned(), interfaces: set(interfaces), claim: 7, is_news }
     }
 
     #[test]
     fn a_new_announcer_says_so_and_clears_away_what_a_dead_one_left() {
         let objects = there(&[("l2-a", "n2", Some(&[])), ("l2-b", "n3", Some(&[]))]);
         let steps = plan(Some(&announced(&[], true)), &objects, "n1", Some(&set(&["n1", "n3"])));
-        let create = Step::Create { interfaces: set(&[]) };
+        let create = Step::Create { interfaces: set(&[]), claim: 7 };
         assert_eq!(steps, [Step::Tell { uid: "u".to_owned() }, create, delete("l2-a")]);
     }
 
@@ -131,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_object_that_somebody_deleted_is_made_again_without_a_word() {
-        let create = Step::Create { interfaces: set(&[]) };
+        let create = Step::Create { interfaces: set(&[]), claim: 7 };
         assert_eq!(plan(Some(&announced(&[], false)), &there(&[]), "n1", None), [create]);
     }
 
@@ -142,6 +159,14 @@ mod tests {
             let update = Step::Update { name: "l2-a".to_owned(), interfaces: set(&["eth0"]) };
             assert_eq!(plan(Some(&announced(&["eth0"], false)), &objects, "n1", None), [update]);
         }
+    }
+
+    #[test]
+    fn an_object_of_an_earlier_claim_is_marked_with_the_new_one() {
+        let objects = there(&[("l2-a", "n1", Some(&[]))]);
+        let again = Announced { claim: 8, ..announced(&[], false) };
+        let mark = Step::Mark { name: "l2-a".to_owned(), claim: 8 };
+        assert_eq!(plan(Some(&again), &objects, "n1", None), [mark]);
     }
 
     #[test]

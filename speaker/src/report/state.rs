@@ -6,10 +6,10 @@ use std::time::Duration;
 use crds::api::v1beta1::{ServiceL2Status, ServiceL2StatusStatus};
 use crds::model::ids::ServiceKey;
 use crds::names::l2_status;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kit::feed::Change;
 
 use super::plan::{Announced, Seen, Step, plan};
+use crate::view::{claim, subject};
 
 /// The pause after a failed write, doubling from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -34,17 +34,18 @@ pub(super) struct State {
 pub(super) type Done = (ServiceKey, Result<Vec<(String, Option<Seen>)>, kube::Error>);
 
 impl State {
-    /// `service`, whose UID is `uid`, is announced here for the interfaces named; `None`: it is not.
+    /// `service`, whose UID is `uid`, is announced here, for the interfaces named and under the claim
+    /// of that number; `None`: it is not.
     pub(super) fn announce(
         &mut self,
         service: ServiceKey,
         uid: String,
-        interfaces: Option<BTreeSet<String>>,
+        announced: Option<(BTreeSet<String>, u64)>,
     ) {
-        if let Some(interfaces) = interfaces {
+        if let Some((interfaces, claim)) = announced {
             let before = self.announced.remove(&service).filter(|before| before.uid == uid);
             let is_news = before.is_none_or(|before| before.is_news);
-            self.announced.insert(service.clone(), Announced { uid, interfaces, is_news });
+            self.announced.insert(service.clone(), Announced { uid, interfaces, claim, is_news });
         } else {
             self.announced.remove(&service);
         }
@@ -136,12 +137,7 @@ impl State {
         let Some(service) = subject(&object.metadata) else {
             return;
         };
-        let labels = object.metadata.labels.iter().flatten();
-        let node = labels.clone().find(|(key, _)| *key == l2_status::NODE);
-        let seen = Seen {
-            node: node.map(|(_, node)| node.clone()).unwrap_or_default(),
-            interfaces: object.status.as_ref().map(interfaces),
-        };
+        let seen = seen(object);
         let name = object.metadata.name.clone().unwrap_or_default();
         let objects = self.objects.get_or_insert_default().entry(service.clone()).or_default();
         // News of an object's making may come after we know of its status, which we wrote next.
@@ -159,11 +155,14 @@ fn pause(failures: u32) -> Duration {
     }
 }
 
-/// The Service that a status object is about.
-fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
-    let labels = metadata.labels.as_ref()?;
-    let namespace = labels.get(l2_status::SERVICE_NAMESPACE)?;
-    Some(ServiceKey::new(namespace, labels.get(l2_status::SERVICE_NAME)?))
+/// What matters of a status object.
+pub(super) fn seen(object: &ServiceL2Status) -> Seen {
+    let labels = object.metadata.labels.as_ref();
+    Seen {
+        node: labels.and_then(|labels| labels.get(l2_status::NODE)).cloned().unwrap_or_default(),
+        interfaces: object.status.as_ref().map(interfaces),
+        claim: claim(&object.metadata),
+    }
 }
 
 fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
@@ -206,7 +205,7 @@ mod tests {
     /// One that announces a Service, whose steps are under way.
     fn announcing() -> (State, ServiceKey) {
         let mut state = settled(Vec::new());
-        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        state.announce(key(), "u".to_owned(), Some((BTreeSet::new(), 0)));
         assert_eq!(state.next("n1").map(|(_, steps, _)| steps.len()), Some(2));
         assert!(state.next("n1").is_none(), "one job at a time for one Service");
         (state, key())
@@ -218,7 +217,7 @@ mod tests {
         let objects = vec![object(&json!({"node": "n1"}))];
         state.observe(Change::Reset { objects, unreadable: Vec::new() });
         assert!(state.next("n1").is_none());
-        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        state.announce(key(), "u".to_owned(), Some((BTreeSet::new(), 0)));
         state.settle();
         assert!(state.next("n1").is_none(), "found again, and as it should be");
         state.announce(key(), "u".to_owned(), None);
@@ -232,7 +231,7 @@ mod tests {
         dead.metadata.labels.as_mut().unwrap().insert(l2_status::NODE.to_owned(), "n2".to_owned());
         let mut state = settled(vec![object(&json!({"node": "n1"})), dead]);
         state.set_alive(["n1", "n2"].map(str::to_owned).into());
-        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        state.announce(key(), "u".to_owned(), Some((BTreeSet::new(), 0)));
         assert!(state.next("n1").is_none(), "it will do so itself");
         state.set_alive(["n1"].map(str::to_owned).into());
         let steps = state.next("n1").map(|(_, steps, _)| steps);
@@ -250,16 +249,16 @@ mod tests {
         };
         assert!(!tells(&mut state), "a failed write is repeated without a word");
         state.announce(key(), "u".to_owned(), None);
-        state.announce(key(), "u".to_owned(), Some(BTreeSet::new()));
+        state.announce(key(), "u".to_owned(), Some((BTreeSet::new(), 0)));
         assert!(tells(&mut state));
-        state.announce(key(), "another".to_owned(), Some(BTreeSet::new()));
+        state.announce(key(), "another".to_owned(), Some((BTreeSet::new(), 0)));
         assert!(tells(&mut state), "another Service of the same name");
     }
 
     #[test]
     fn what_we_wrote_is_not_written_again_when_the_watch_tells_of_it_late() {
         let (mut state, service) = announcing();
-        let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
+        let seen = seen(&object(&json!({"node": "n1"})));
         state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
         for status in [json!(null), json!({"node": "n1"})] {
             state.observe(Change::Put(object(&status)));
@@ -283,7 +282,7 @@ mod tests {
     #[test]
     fn an_object_deleted_by_hand_is_made_again() {
         let (mut state, service) = announcing();
-        let seen = Seen { node: "n1".to_owned(), interfaces: Some(BTreeSet::new()) };
+        let seen = seen(&object(&json!({"node": "n1"})));
         state.finish((service, Ok(vec![("l2-a".to_owned(), Some(seen))])));
         state.observe(Change::Gone(Box::new(object(&json!(null)).metadata)));
         assert!(state.next("n1").is_some());

@@ -7,22 +7,34 @@ use arc_swap::ArcSwap;
 use crds::model::ids::ServiceKey;
 use tokio::sync::mpsc;
 
+use super::conflicts::Conflicts;
 use crate::announce::table::Table;
-use crate::engine::{Effect, Standing};
+use crate::engine::{Description, Effect, Standing, State};
+use crate::io::attendance::Attendance;
+use crate::io::counts::Counts;
+use crate::io::deadline::Deadline;
 use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
 use crate::metrics::Metrics;
 use crate::report::Report;
+use crate::report::speaker::Said;
 
 /// Everything effects act on.
 pub(super) struct Shell {
     pub(super) ports: Ports,
     pub(super) table: Arc<ArcSwap<Table>>,
+    pub(super) deadline: Deadline,
     pub(super) mesh: Option<MeshSocket>,
+    pub(super) attendance: Option<Attendance>,
+    pub(super) counts: Counts,
     pub(super) metrics: Metrics,
+    pub(super) conflicts: Conflicts,
     pub(super) reports: mpsc::UnboundedSender<Report>,
+    pub(super) said: mpsc::UnboundedSender<Said>,
     /// The Services announced, for the log.
     pub(super) announced: BTreeSet<ServiceKey>,
+    /// How the speaker stood when it was last told, for the log.
+    pub(super) standing: State,
 }
 
 impl Shell {
@@ -37,17 +49,29 @@ impl Shell {
                 let next = Table::following(&self.table.load(), desired);
                 self.table.store(Arc::new(next));
             }
+            Effect::Renew(until) => self.deadline.renew(until),
             Effect::Transmit { link, address, frame } => {
-                let sent = self.ports.send(link, &frame);
+                let sent = self.ports.announce(link, &frame);
                 if let Some(announced) = self.table.load().get(address).filter(|_| sent) {
                     announced.counters.count_gratuitous();
                 }
             }
+            Effect::Question { link, frame } => {
+                // An error is counted by the port. No answer is an answer, too.
+                let _sent = self.ports.send(link, &frame);
+            }
+            Effect::Frame { link, to, bytes } => self.ports.send_frame(link, to, &bytes),
             Effect::Send { to, bytes } => {
                 if let Some(mesh) = &self.mesh {
                     mesh.send(to, &bytes);
                 }
             }
+            Effect::Attend(members) => {
+                if let Some(attendance) = &mut self.attendance {
+                    attendance.set(&members);
+                }
+            }
+            Effect::Count => self.counts.ask(self.ports.links()),
             Effect::Members(members) => {
                 let names: Vec<_> = members.iter().map(ToString::to_string).collect();
                 let members_json = kit::telemetry::json(&names);
@@ -57,25 +81,31 @@ impl Shell {
                     "the speakers alive changed"
                 );
                 self.metrics.set_members(&members);
-                let _ending = self.reports.send(Report::Members(members));
+                self.report(Report::Members(members));
             }
             Effect::Report { service, uid, standing } => {
                 self.log(&service, standing.as_ref());
                 let addresses = standing.as_ref().and_then(Standing::announcement);
                 let addresses = addresses.map(|announcement| announcement.addresses.clone());
                 self.metrics.set_announced(service.clone(), addresses.unwrap_or_default());
-                // Nobody takes reports any more only when the process is ending.
-                let _ending = self.reports.send(Report::Standing { service, uid, standing });
+                self.report(Report::Standing { service, uid, standing });
             }
-            Effect::Question { .. }
-            | Effect::Frame { .. }
-            | Effect::Renew(_)
-            | Effect::Attend(_)
-            | Effect::Count
-            | Effect::Knock { .. }
-            | Effect::Describe(_)
-            | Effect::Conflict(_)
-            | Effect::Checked { .. } => {}
+            Effect::Describe(description) => {
+                self.stand(&description);
+                self.say(Said::Described(description));
+            }
+            Effect::Knock { node, nonce } => {
+                tracing::info!(event = "knock", node = %node, "asking by the API whether a speaker is alive");
+                self.say(Said::Knock { node, nonce });
+            }
+            Effect::Conflict(conflict) => {
+                let interface = self.ports.name(conflict.link);
+                self.conflicts.tell(&conflict, &interface);
+            }
+            Effect::Checked { address, macs } => {
+                let macs = kit::telemetry::json(&macs);
+                tracing::debug!(event = "checked", ip = %address, macs = macs.as_slice(), "who answers");
+            }
             // The loop that calls this ends on it.
             Effect::Halt => {}
         }
@@ -84,12 +114,35 @@ impl Shell {
     /// Every Service has been decided about once.
     pub(super) fn settle(&self) {
         tracing::info!("all is known, the table is in force");
+        self.report(Report::Settled);
+    }
+
+    fn report(&self, report: Report) {
         // Nobody takes reports any more only when the process is ending.
-        let _ending = self.reports.send(Report::Settled);
+        let _ending = self.reports.send(report);
+    }
+
+    fn say(&self, said: Said) {
+        let _ending = self.said.send(said);
+    }
+
+    fn stand(&mut self, Description { state, waiting, .. }: &Description) {
+        self.metrics.set_state(*state);
+        if *state == std::mem::replace(&mut self.standing, *state) {
+            return;
+        }
+        let waiting = kit::telemetry::json(waiting);
+        let message = match state {
+            State::Active => "this node takes addresses",
+            State::Draining => "this node is to be drained, handing over its addresses",
+            State::Drained => "this node is drained, all its addresses are handed over",
+            State::Excluded => "this node is excluded, it announces nothing",
+        };
+        tracing::info!(event = "stateChanged", waiting = waiting.as_slice(), "{message}");
     }
 
     fn log(&mut self, service: &ServiceKey, standing: Option<&Standing>) {
-        match standing {
+        let reason = match standing {
             Some(Standing::Announced(announcement)) => {
                 let ips = kit::telemetry::json(&announcement.addresses);
                 let pool = announcement.pool.as_str();
@@ -98,21 +151,26 @@ impl Shell {
                     protocol = "layer2", "service has IP, announcing"
                 );
                 self.announced.insert(service.clone());
+                return;
             }
-            silent => {
-                let reason = match silent {
-                    Some(Standing::Silent(why)) => why.reason(),
-                    Some(Standing::Announced(_)) | None => "serviceDeleted",
-                };
-                if self.announced.remove(service) {
-                    tracing::info!(
-                        event = "serviceWithdrawn", service = %service, reason, protocol = "layer2",
-                        "withdrawing service announcement"
-                    );
-                } else {
-                    tracing::debug!(service = %service, reason, "not announced from here");
-                }
+            Some(Standing::Deputising { owner, macs: _, announcement }) => {
+                let ips = kit::telemetry::json(&announcement.addresses);
+                tracing::info!(
+                    event = "serviceDeputised", service = %service, ips = ips.as_slice(),
+                    node = %owner, protocol = "layer2", "answering for a node whose speaker is away"
+                );
+                "deputising"
             }
+            Some(Standing::Silent(why)) => why.reason(),
+            None => "serviceDeleted",
+        };
+        if self.announced.remove(service) {
+            tracing::info!(
+                event = "serviceWithdrawn", service = %service, reason, protocol = "layer2",
+                "withdrawing service announcement"
+            );
+        } else {
+            tracing::debug!(service = %service, reason, "not announced from here");
         }
     }
 }

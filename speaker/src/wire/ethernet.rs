@@ -15,10 +15,18 @@ use super::Malformed;
 /// Bytes of an Ethernet II header.
 pub const HEADER_LEN: usize = 14;
 
+/// The EtherType of the speakers' own frames: the first of the two that IEEE Std 802 sets aside for
+/// experiments within a network. No switch or router knows it, and none passes it on beyond the
+/// segment.
+pub const LINK_FRAME: u16 = 0x88b5;
+
 /// Bytes of the shortest frame on the wire, without the checksum that the hardware adds. Shorter
 /// frames are padded by the sender; a veth pair would deliver 42 bytes just as well, but some
 /// switches and capture tools complain about runts.
 pub const FRAME_LEN: usize = 60;
+
+/// Bytes of the longest untagged frame of an ordinary Ethernet, again without the checksum.
+pub const LONGEST_FRAME: usize = 1514;
 
 /// Destination, source and EtherType of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

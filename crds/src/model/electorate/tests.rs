@@ -57,8 +57,9 @@ fn a_preferred_node_goes_first_and_another_when_it_is_away() {
     ];
     let list = [Advertisement { preferences, ..everywhere("a") }];
     for group in 0..50 {
-        let elect =
-            |names: &[&str]| nodes(names).elect(group, &[&ballot(&list)], anyone).unwrap().to_string();
+        let elect = |names: &[&str]| {
+            nodes(names).elect(group, &[&ballot(&list)], anyone).unwrap().to_string()
+        };
         assert_eq!(elect(&["n1", "n2", "n3"]), "n1");
         assert_eq!(elect(&["n2", "n3"]), "n3");
         assert_eq!(elect(&["n2"]), "n2");
@@ -76,7 +77,10 @@ fn weights_count_only_on_nodes_that_the_same_advertisement_selects() {
         },
     ];
     for group in 0..50 {
-        assert_eq!(nodes(&["n1", "n2"]).elect(group, &[&ballot(&list)], anyone).unwrap().as_str(), "n1");
+        assert_eq!(
+            nodes(&["n1", "n2"]).elect(group, &[&ballot(&list)], anyone).unwrap().as_str(),
+            "n1"
+        );
     }
 }
 

@@ -1,0 +1,161 @@
+//! What follows from the standings: the table, and what the wire is told.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crds::model::ids::ServiceKey;
+
+use super::effect::Effect;
+use super::phase::Phase;
+use super::{Engine, Standing};
+use crate::announce::burst::Target;
+use crate::announce::desired::{diff, presence};
+use crate::announce::table::{Answer, Entry, Links};
+use crate::moment::Moment;
+use crate::wire::arp::ArpFrame;
+
+impl Engine {
+    /// Takes over these standings, and brings the table and the wire in line.
+    pub(super) fn stand_all(
+        &mut self,
+        fresh: Vec<(ServiceKey, Option<Standing>)>,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut touched: BTreeSet<Ipv4Addr> = BTreeSet::new();
+        for (service, standing) in fresh {
+            if self.standings.get(&service) == standing.as_ref() {
+                continue;
+            }
+            touched.extend(self.stand(&service, standing.clone()));
+            let uid = self.cluster.uid(&service);
+            effects.push(Effect::Report { service, uid, standing });
+        }
+        let mut changed = false;
+        for address in &touched {
+            let entry = self.entry(*address);
+            changed |= self.desired.get(address) != entry.as_ref();
+            match entry {
+                Some(entry) => self.desired.insert(*address, entry),
+                None => self.desired.remove(address),
+            };
+        }
+        if changed {
+            self.follow_ranges(effects);
+            effects.push(Effect::Publish(self.desired.clone()));
+        }
+        self.appear(&touched, now);
+    }
+
+    /// Records how `service` stands now; gives the addresses it touches.
+    fn stand(&mut self, service: &ServiceKey, standing: Option<Standing>) -> BTreeSet<Ipv4Addr> {
+        let after: BTreeSet<Ipv4Addr> = standing.iter().flat_map(Standing::addresses_v4).collect();
+        let before = match standing {
+            Some(standing) => self.standings.insert(service.clone(), standing),
+            None => self.standings.remove(service),
+        };
+        let before: BTreeSet<Ipv4Addr> = before.iter().flat_map(Standing::addresses_v4).collect();
+        for address in &after {
+            self.holders.entry(*address).or_default().insert(service.clone());
+        }
+        for address in before.difference(&after) {
+            if let Some(holders) = self.holders.get_mut(address) {
+                holders.remove(service);
+                if holders.is_empty() {
+                    self.holders.remove(address);
+                }
+            }
+        }
+        &before | &after
+    }
+
+    /// How `address` is to be answered, for all the Services here that have it.
+    fn entry(&self, address: Ipv4Addr) -> Option<Entry> {
+        let holders = self.holders.get(&address)?.iter();
+        let entries = holders.filter_map(|service| self.standings.get(service)?.entry());
+        entries.reduce(|mut all, more| {
+            all.links = match (all.links, more.links) {
+                (Links::Only(links), Links::Only(more)) => Links::Only(&links | &more),
+                (Links::All, _) | (_, Links::All) => Links::All,
+            };
+            all
+        })
+    }
+
+    /// Tells the wire where `addresses` are now, where that is news. A deputy says nothing by
+    /// itself: what clients have in their caches is right.
+    pub(super) fn appear(&mut self, addresses: &BTreeSet<Ipv4Addr>, now: Moment) {
+        let ports = self.ports.as_deref().unwrap_or_default();
+        for address in addresses {
+            let own = self.desired.get(address).filter(|entry| entry.answer == Answer::Own);
+            let after = presence(own, ports);
+            let before = self.present.remove(address).unwrap_or_default();
+            let changes = diff(*address, &before, &after);
+            for target in changes.vanished {
+                self.bursts.stop(target);
+            }
+            for target in changes.appeared {
+                self.bursts.start(target, now);
+            }
+            if !after.is_empty() {
+                self.present.insert(*address, after);
+            }
+        }
+    }
+
+    /// Sends the gratuitous ARP that is due: a request, which every Linux client takes, and a
+    /// reply, which some other systems want.
+    pub(super) fn announce(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Stopped | Phase::Lapsed { .. }) {
+            return;
+        }
+        for target in self.bursts.due(now) {
+            self.announce_on(target, effects);
+        }
+    }
+
+    /// Announces `address` once, wherever it is present, outside the schedule.
+    pub(super) fn defend(&mut self, address: Ipv4Addr, effects: &mut Vec<Effect>) {
+        let links = self.present.get(&address).into_iter().flat_map(|links| links.keys());
+        let targets: Vec<Target> = links.map(|link| Target { link: *link, address }).collect();
+        for target in targets {
+            self.announce_on(target, effects);
+        }
+    }
+
+    fn announce_on(&self, target: Target, effects: &mut Vec<Effect>) {
+        let Target { link, address } = target;
+        let Some(&mac) = self.present.get(&address).and_then(|links| links.get(&link)) else {
+            return;
+        };
+        for frame in
+            [ArpFrame::gratuitous_request(mac, address), ArpFrame::gratuitous_reply(mac, address)]
+        {
+            effects.push(Effect::Transmit { link, address, frame: frame.to_frame().to_vec() });
+        }
+    }
+
+    /// Asks whether anybody has the addresses that are to be claimed for the first time, and an
+    /// address that nobody has, to know those who answer for everything.
+    pub(super) fn probe(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let due = self.pending.probes_due(now);
+        if due.is_empty() {
+            return;
+        }
+        let v4 = due.into_iter().filter_map(|address| match address {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        });
+        let targets: Vec<Ipv4Addr> = v4.chain([NOBODYS]).collect();
+        for port in self.ports.iter().flatten() {
+            for target in &targets {
+                let frame = ArpFrame::probe(port.mac, *target).to_frame().to_vec();
+                effects.push(Effect::Question { link: port.index, frame });
+            }
+        }
+    }
+}
+
+/// An address for documentation (TEST-NET-3, RFC 5737): routable as far as a proxy is concerned, and
+/// no host has it.
+pub(super) const NOBODYS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 253);

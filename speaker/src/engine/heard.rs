@@ -1,0 +1,85 @@
+//! What the ports overheard: answers to our questions, and others who speak for our addresses.
+
+use std::net::IpAddr;
+
+use crds::model::ids::NodeName;
+
+use super::Engine;
+use super::appear::NOBODYS;
+use super::effect::{Conflict, Effect};
+use crate::announce::table::Answer;
+use crate::moment::Moment;
+use crate::respond::{Heard, HeardKind};
+
+impl Engine {
+    pub(super) fn hear(&mut self, heard: &Heard, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(peers) = &mut self.peers else { return };
+        // Another link of this very node is nobody else.
+        if peers.book().mine().head.links.iter().any(|link| link.mac == heard.mac) {
+            return;
+        }
+        peers.heard(heard, now);
+        let member = peers.member_at(heard.mac);
+        let address = IpAddr::V4(heard.address);
+        match heard.kind {
+            HeardKind::Conflict => self.dispute(heard, member, now, effects),
+            HeardKind::Answer if heard.address == NOBODYS => self.pending.is_proxy(heard.mac),
+            HeardKind::Answer | HeardKind::Claim => self.is_taken(heard, member, now, effects),
+            HeardKind::Probe => match member {
+                Some(node) if node < self.settings.node => self.pending.defer(&address, now),
+                Some(_) => {}
+                None => self.is_taken(heard, None, now, effects),
+            },
+        }
+    }
+
+    /// Somebody has, or wants, an address that we are about to claim for the first time.
+    fn is_taken(
+        &mut self,
+        heard: &Heard,
+        member: Option<NodeName>,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let address = IpAddr::V4(heard.address);
+        if self.pending.is_probing(&address).is_none() {
+            return;
+        }
+        // A member that claims it says so in its statement; one that answers and does not claim it
+        // is another program on that node.
+        self.pending.found(address, heard.mac, now);
+        let (mac, link) = (heard.mac, heard.link);
+        self.report(Conflict { address, mac, link, served: false, member }, now, effects);
+    }
+
+    /// Somebody speaks for an address that we answer for.
+    fn dispute(
+        &mut self,
+        heard: &Heard,
+        member: Option<NodeName>,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let address = IpAddr::V4(heard.address);
+        let is_ours = self.desired.get(&heard.address).is_some_and(|it| it.answer == Answer::Own);
+        let claims = |node: &NodeName| {
+            let peers = self.peers.as_ref();
+            peers.is_some_and(|it| it.book().claims(&address).any(|claim| claim.node == node))
+        };
+        // Between members the claims decide, as soon as they are known.
+        if !is_ours || member.as_ref().is_some_and(claims) {
+            return;
+        }
+        if member.is_none() && self.conflicts.defends(address, now) {
+            self.defend(heard.address, effects);
+        }
+        let (mac, link) = (heard.mac, heard.link);
+        self.report(Conflict { address, mac, link, served: true, member }, now, effects);
+    }
+
+    fn report(&mut self, conflict: Conflict, now: Moment, effects: &mut Vec<Effect>) {
+        if self.conflicts.note(&conflict, now) {
+            effects.push(Effect::Conflict(conflict));
+        }
+    }
+}

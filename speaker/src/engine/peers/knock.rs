@@ -1,0 +1,86 @@
+//! The third witness: whoever sees no other member at all, though its link works, asks by way of the
+//! API whether they are there. One that answers a knock works, and something keeps us apart.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crds::model::ids::NodeName;
+use rand::Rng as _;
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::facts::SpeakerFacts;
+use crate::moment::Moment;
+use crate::ownership::life::Life;
+
+/// How often one that is silent is knocked at.
+const KNOCK_EVERY: Duration = Duration::from_secs(5);
+/// One that answered and does so no more is given up after this.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The knocks under way.
+#[derive(Debug, Default)]
+pub(super) struct Knocks {
+    out: BTreeMap<NodeName, Knock>,
+    next: Option<Moment>,
+}
+
+#[derive(Debug)]
+struct Knock {
+    nonce: String,
+    echoed: Option<Moment>,
+}
+
+impl Knocks {
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.next
+    }
+
+    /// Those who have echoed the knock that is out for them, each told once.
+    pub(super) fn echoed(
+        &mut self,
+        all: &BTreeMap<NodeName, SpeakerFacts>,
+        now: Moment,
+    ) -> impl Iterator<Item = NodeName> {
+        let mut answered = Vec::new();
+        for (node, knock) in &mut self.out {
+            let echo = all.get(node).and_then(|facts| facts.echo.as_ref());
+            if echo == Some(&knock.nonce) {
+                knock.echoed = Some(now);
+                answered.push(node.clone());
+            }
+        }
+        answered.into_iter()
+    }
+}
+
+impl Peers {
+    /// Knocks at those who are silent, if nobody at all is heard.
+    pub(super) fn knock(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let silent: Vec<(NodeName, Life)> = self
+            .lives
+            .iter()
+            .filter(|(_, life)| matches!(life, Life::Gone | Life::Hidden))
+            .map(|(node, life)| (node.clone(), life))
+            .collect();
+        if silent.is_empty() || !self.is_alone() {
+            self.knocks.out.clear();
+            self.knocks.next = None;
+            return;
+        }
+        if self.knocks.next.is_some_and(|next| now < next) {
+            return;
+        }
+        self.knocks.next = Some(now + KNOCK_EVERY);
+        for (node, life) in silent {
+            let before = self.knocks.out.get(&node).and_then(|knock| knock.echoed);
+            let is_lost = before.is_none_or(|echoed| now.since(echoed) > PATIENCE);
+            if life == Life::Hidden && is_lost {
+                self.believe(&node, Life::Gone, now);
+            }
+            let nonce = format!("{:016x}", self.nonces.next_u64());
+            effects.push(Effect::Knock { node: node.clone(), nonce: nonce.clone() });
+            self.knocks.out.insert(node, Knock { nonce, echoed: before });
+        }
+    }
+}

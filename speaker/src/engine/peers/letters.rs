@@ -1,0 +1,214 @@
+//! What each word of another member means here.
+
+use crds::model::ids::{IfIndex, MacAddr, NodeName};
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::moment::Moment;
+use crate::ownership::life::Life;
+use crate::ownership::statement::{Part, Phase};
+use crate::ownership::word::{Letter, Whom, Word};
+
+impl Peers {
+    pub(super) fn letter(
+        &mut self,
+        letter: Letter,
+        path: Option<(IfIndex, MacAddr)>,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Letter { from, started, word } = letter;
+        if from == *self.book.me() {
+            return;
+        }
+        if let Some(path) = path {
+            self.paths.note(&from, path, now);
+        }
+        match word {
+            Word::Ask { nonce, version } => {
+                let answer = Word::Answer { nonce, version: self.book.mine().version };
+                self.reply(&from, path, answer, effects);
+                self.compare(&from, started, version, now);
+                if !self.lives.is_present(&from) {
+                    self.watch.hurry(&from, now);
+                }
+            }
+            Word::Answer { nonce, version } => {
+                self.answer(&from, started, nonce, now, effects);
+                self.compare(&from, started, version, now);
+            }
+            Word::Part(part) => self.part(&from, part, now, effects),
+            Word::Want(node) => {
+                for part in self.book.parts_of(&node) {
+                    self.tell(&from, Word::Part(part), effects);
+                }
+            }
+            Word::Digest { known, reply } => {
+                for (node, started, version) in known {
+                    if self.book.is_behind(&node, started, version) {
+                        self.sync.want(&node, &from, now);
+                    }
+                }
+                self.sync.report(&from);
+                if reply {
+                    let known = self.book.digest();
+                    self.tell(&from, Word::Digest { known, reply: false }, effects);
+                }
+            }
+            Word::Suspect { whom, nonce } => self.suspect(&whom, nonce, now, effects),
+            Word::Hears { whom, nonce, version } => {
+                self.hears(&from, &whom, nonce, version, now);
+            }
+            Word::Verdict { whom, gone } => self.verdict(&whom, gone, now, effects),
+            Word::Deputised(version) => {
+                if version == self.book.mine().version {
+                    self.deputised.insert(from);
+                }
+            }
+        }
+    }
+
+    /// Answers on the path that the question came by.
+    fn reply(
+        &mut self,
+        to: &NodeName,
+        path: Option<(IfIndex, MacAddr)>,
+        word: Word,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((link, mac)) = path else {
+            return self.tell(to, word, effects);
+        };
+        let letter = self.letter_from_us(word);
+        let bytes = self.mesh.seal(&letter);
+        effects.push(Effect::Frame { link, to: mac, bytes });
+    }
+
+    /// Asks for the statement of `node` if this version of it is not known yet.
+    fn compare(&mut self, node: &NodeName, started: u64, version: u64, now: Moment) {
+        if self.book.is_behind(node, started, version) {
+            self.sync.want(node, node, now);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        from: &NodeName,
+        started: u64,
+        nonce: u64,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(sent) = self.watch.answered(from, nonce) else { return };
+        self.proof = self.proof.max(Some(sent));
+        let known = self.book.of(from);
+        if known.is_none_or(|known| known.head.started != started) {
+            // A new life: it counts once it says that it is ready.
+            return;
+        }
+        let doubted = self.watch.settle(from);
+        let vouched = self.vouching.remove(from);
+        let was_present = self.lives.is_present(from);
+        self.believe(from, Life::Present, now);
+        for nonce in doubted.into_iter().chain(vouched) {
+            self.tell_heard(from, nonce, effects);
+        }
+        if !was_present && doubted.is_none() {
+            self.tell_heard(from, 0, effects);
+        }
+    }
+
+    fn part(&mut self, from: &NodeName, part: Part, now: Moment, effects: &mut Vec<Effect>) {
+        let node = part.head.node.clone();
+        let is_leaving = part.head.phase == Phase::Leaving && node == *from;
+        let before = self.book.of(&node).map(|statement| statement.head.clone());
+        let news = self.book.take(part);
+        if news.is_gap {
+            self.sync.want(&node, from, now);
+        }
+        if is_leaving {
+            // It may have missed the acknowledgement: it repeats itself until it has it.
+            self.touched.members.insert(node.clone());
+        }
+        if !news.is_newer {
+            return;
+        }
+        self.sync.has(&node);
+        self.touched.addresses.extend(news.addresses);
+        let Some(after) = self.book.of(&node).map(|statement| statement.head.clone()) else {
+            return;
+        };
+        let is_new_life = before.as_ref().is_none_or(|before| before.started < after.started);
+        if is_new_life && node == *from {
+            // From its own mouth, and never heard before.
+            self.believe(&node, Life::Present, now);
+            self.greet(&node, effects);
+        }
+        if before.as_ref() != Some(&after) {
+            self.touched.members.insert(node);
+            self.sync.forget_crowd();
+        }
+    }
+
+    fn suspect(&mut self, whom: &Whom, nonce: u64, now: Moment, effects: &mut Vec<Effect>) {
+        let mine = &self.book.mine().head;
+        if whom.node == mine.node {
+            if whom.started == mine.started {
+                self.tell_own(nonce, effects);
+            }
+            return;
+        }
+        if !self.is_current(whom) {
+            return;
+        }
+        self.suspected(&whom.node, nonce, now);
+        if self.vouching.insert(whom.node.clone(), nonce) != Some(nonce) {
+            self.watch.hurry(&whom.node, now);
+        }
+    }
+
+    /// Says to all that we are there.
+    fn tell_own(&mut self, nonce: u64, effects: &mut Vec<Effect>) {
+        let mine = self.book.mine();
+        let whom = Whom { node: mine.head.node.clone(), started: mine.head.started };
+        let word = Word::Hears { whom, nonce, version: mine.version };
+        self.tell_all(word, effects);
+    }
+
+    fn hears(&mut self, from: &NodeName, whom: &Whom, nonce: u64, version: u64, now: Moment) {
+        if whom.node == *self.book.me() || !self.is_current(whom) {
+            return;
+        }
+        self.watch.veto(&whom.node, nonce);
+        match self.lives.of(&whom.node) {
+            Life::Suspected(doubted) if doubted == nonce || nonce == 0 => {
+                self.believe(&whom.node, Life::Present, now);
+            }
+            Life::Away | Life::Gone | Life::Hidden => self.believe(&whom.node, Life::Present, now),
+            Life::Present | Life::Suspected(_) => {}
+        }
+        if self.book.is_behind(&whom.node, whom.started, version) {
+            self.sync.want(&whom.node, from, now);
+        }
+    }
+
+    fn verdict(&mut self, whom: &Whom, gone: bool, now: Moment, effects: &mut Vec<Effect>) {
+        let mine = &self.book.mine().head;
+        if whom.node == mine.node {
+            if whom.started == mine.started {
+                self.tell_own(0, effects);
+            }
+            return;
+        }
+        if !self.is_current(whom) {
+            return;
+        }
+        self.watch.settle(&whom.node);
+        self.believe(&whom.node, if gone { Life::Gone } else { Life::Away }, now);
+    }
+
+    /// Whether this life of the member is the one whose claims count.
+    fn is_current(&self, whom: &Whom) -> bool {
+        self.book.of(&whom.node).is_some_and(|known| known.head.started == whom.started)
+    }
+}

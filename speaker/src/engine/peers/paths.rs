@@ -1,0 +1,104 @@
+//! How to reach the others: by the mesh, and on which link at which MAC. That two links share a
+//! segment is measured, never inferred from their subnets: a frame has come over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crds::model::ids::{IfIndex, MacAddr, NodeName};
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::moment::Moment;
+use crate::ownership::word::Word;
+
+/// A path that a frame came over this recently is taken to work.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// When a frame of each member last came over each path.
+#[derive(Debug, Default)]
+pub(super) struct Paths(BTreeMap<NodeName, BTreeMap<(IfIndex, MacAddr), Moment>>);
+
+impl Paths {
+    pub(super) fn note(&mut self, node: &NodeName, path: (IfIndex, MacAddr), now: Moment) {
+        self.0.entry(node.clone()).or_default().insert(path, now);
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeName) {
+        self.0.remove(node);
+    }
+
+    /// The paths that ever worked.
+    pub(super) fn of(&self, node: &NodeName) -> impl Iterator<Item = (IfIndex, MacAddr)> {
+        self.0.get(node).into_iter().flatten().map(|(path, _)| *path)
+    }
+
+    fn fresh(&self, node: &NodeName, now: Moment) -> impl Iterator<Item = (IfIndex, MacAddr)> {
+        let paths = self.0.get(node).into_iter().flatten();
+        paths.filter(move |(_, at)| now.since(**at) <= FRESH).map(|(path, _)| *path)
+    }
+}
+
+impl Peers {
+    /// Says `word` to `node` on every path there may be.
+    pub(super) fn tell(&mut self, node: &NodeName, word: Word, effects: &mut Vec<Effect>) {
+        let letter = self.letter_from_us(word);
+        let bytes = self.mesh.seal(&letter);
+        let addr = self.book.head(node).map(|head| head.addr);
+        let addr = addr.or_else(|| self.mesh.member(node).map(|member| member.addr));
+        effects.extend(addr.map(|to| Effect::Send { to, bytes: bytes.clone() }));
+        for (link, to) in self.paths_to(node) {
+            effects.push(Effect::Frame { link, to, bytes: bytes.clone() });
+        }
+    }
+
+    /// Says `word` to `node` on the links that lately worked; by the mesh if there are none.
+    pub(super) fn tell_briefly(
+        &mut self,
+        node: &NodeName,
+        word: Word,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let fresh: Vec<_> =
+            self.paths.fresh(node, now).filter(|(link, _)| self.has_port(*link)).collect();
+        if fresh.is_empty() {
+            return self.tell(node, word, effects);
+        }
+        let letter = self.letter_from_us(word);
+        let bytes = self.mesh.seal(&letter);
+        for (link, to) in fresh {
+            effects.push(Effect::Frame { link, to, bytes: bytes.clone() });
+        }
+    }
+
+    /// Says `word` to everybody, by the mesh and on every link.
+    pub(super) fn tell_all(&mut self, word: Word, effects: &mut Vec<Effect>) {
+        let letter = self.letter_from_us(word);
+        let bytes = self.mesh.seal(&letter);
+        let mut addrs: Vec<_> = self.book.heads().map(|head| head.addr).collect();
+        addrs.extend(self.mesh.others().map(|member| member.addr));
+        addrs.sort_unstable();
+        addrs.dedup();
+        effects.extend(addrs.into_iter().map(|to| Effect::Send { to, bytes: bytes.clone() }));
+        for port in &self.ports {
+            let (link, to) = (port.index, MacAddr::BROADCAST);
+            effects.push(Effect::Frame { link, to, bytes: bytes.clone() });
+        }
+    }
+
+    /// The paths to `node`: those measured, or until there is one, all its MACs on all our links.
+    pub(in crate::engine) fn paths_to(&self, node: &NodeName) -> Vec<(IfIndex, MacAddr)> {
+        let measured: Vec<_> =
+            self.paths.of(node).filter(|(link, _)| self.has_port(*link)).collect();
+        if !measured.is_empty() {
+            return measured;
+        }
+        let links = self.book.head(node).into_iter().flat_map(|head| &head.links);
+        let pairs = links.flat_map(|link| self.ports.iter().map(|port| (port.index, link.mac)));
+        pairs.collect()
+    }
+
+    fn has_port(&self, link: IfIndex) -> bool {
+        self.ports.iter().any(|port| port.index == link)
+    }
+}

@@ -1,0 +1,84 @@
+//! The wire as a witness: what is asked about a member, and what the answers say.
+//!
+//! The kernel of a node answers for the node's own address whatever became of the agent, so its
+//! silence is the node's. Questions and testimonies speak of addresses and MACs; that IPv4 asks by
+//! ARP is known in this module only.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crds::model::ids::{IfIndex, MacAddr, NodeName};
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::moment::Moment;
+use crate::respond::{Heard, HeardKind};
+use crate::wire::arp::ArpFrame;
+
+impl Peers {
+    /// Asks the kernel of `node` for the node's own addresses, unicast to where it was last heard,
+    /// and everybody for one of the addresses that it holds.
+    pub(super) fn question(&self, node: &NodeName, effects: &mut Vec<Effect>) {
+        let Some(head) = self.book.head(node) else { return };
+        for (link, to) in self.paths_to(node) {
+            let own = head.links.iter().filter(|word| word.mac == to);
+            for address in own.flat_map(|word| &word.addresses).take(2) {
+                effects.extend(self.ask(link, *address, Some(to)));
+            }
+        }
+        let held = self.book.of(node).and_then(|statement| statement.holdings.first_key_value());
+        if let Some((address, _)) = held {
+            for port in &self.ports {
+                effects.extend(self.ask(port.index, *address, None));
+            }
+        }
+    }
+
+    /// Asks on `link` who has `address`: the host at `to`, or everybody.
+    pub(super) fn ask(
+        &self,
+        link: IfIndex,
+        address: IpAddr,
+        to: Option<MacAddr>,
+    ) -> Option<Effect> {
+        let port = self.ports.iter().find(|port| port.index == link)?;
+        let IpAddr::V4(target) = address else { return None };
+        let own = self.book.mine().head.links.iter().find(|word| word.mac == port.mac);
+        let own = own.into_iter().flat_map(|word| &word.addresses);
+        let sender = own.filter_map(|address| match address {
+            IpAddr::V4(v4) => Some(*v4),
+            IpAddr::V6(_) => None,
+        });
+        let sender = sender.into_iter().next().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let frame = ArpFrame::question(port.mac, sender, target, to);
+        Some(Effect::Question { link, frame: frame.to_frame().to_vec() })
+    }
+
+    /// Takes what a port overheard, where it says something about a member.
+    pub(in crate::engine) fn heard(&mut self, heard: &Heard, now: Moment) {
+        if heard.kind != HeardKind::Answer {
+            return;
+        }
+        let address = IpAddr::V4(heard.address);
+        let speaker = self.member_at(heard.mac);
+        let Some(node) = speaker else { return };
+        let is_own = self.book.head(&node).is_some_and(|head| {
+            head.links.iter().any(|word| word.addresses.contains(&address))
+        });
+        if is_own {
+            self.watch.testify(&node, now);
+            // A question of ours came back: the wire works, and so do we.
+            self.proof = self.proof.max(Some(now));
+        } else if heard.source == heard.mac
+            && self.book.of(&node).is_some_and(|it| it.holdings.contains_key(&address))
+        {
+            self.watch.seen_answering(&node, now);
+        }
+    }
+
+    /// Whose MAC this is.
+    pub(in crate::engine) fn member_at(&self, mac: MacAddr) -> Option<NodeName> {
+        let mut heads = self.book.heads();
+        let owner = heads.find(|head| head.links.iter().any(|word| word.mac == mac))?;
+        Some(owner.node.clone())
+    }
+}

@@ -1,0 +1,187 @@
+//! The life of a speaker: waiting, at work, out of touch, leaving, stopped.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Engine;
+use super::effect::Effect;
+use crate::announce::desired::Desired;
+use crate::moment::Moment;
+use crate::ownership::claim::{Claim, Held, Rank};
+use crate::ownership::statement::Phase as Said;
+
+/// How long a speaker that was told to stop waits for the others to answer in its place.
+const FAREWELL: Duration = Duration::from_millis(900);
+/// How often it repeats that it leaves.
+const REPEAT: Duration = Duration::from_millis(50);
+
+/// Where in its life the engine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not everything has been delivered yet: nothing is decided.
+    Waiting,
+    /// At work.
+    Active,
+    /// It heard from nobody for so long that its ports have stopped answering. What it held may be
+    /// another's by now: it asks before it answers again.
+    Lapsed {
+        /// It is in touch again, and has asked.
+        asked: bool,
+    },
+    /// It says good-bye; gone at the moment given.
+    Leaving {
+        /// At the latest.
+        until: Moment,
+        /// When it says so again.
+        repeat: Moment,
+    },
+    /// Silent.
+    Stopped,
+}
+
+impl Phase {
+    /// Whether groups get their turns.
+    pub(super) const fn decides(self) -> bool {
+        matches!(self, Self::Active | Self::Leaving { .. })
+    }
+
+    /// Whether it waits for what the others say.
+    pub(super) const fn settles(self) -> bool {
+        matches!(self, Self::Waiting | Self::Lapsed { .. })
+    }
+
+    pub(super) fn next_deadline(self) -> Option<Moment> {
+        match self {
+            Self::Leaving { until, repeat } => Some(until.min(repeat)),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Was told to stop.
+    pub(super) fn leave(&mut self, now: Moment) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Stopped) {
+            return;
+        }
+        // Without others, or before it answers for anything, there is nothing to wait for.
+        let until = if self.phase == Phase::Active { now + FAREWELL } else { now };
+        self.phase = Phase::Leaving { until, repeat: now + REPEAT };
+        if let Some(peers) = &mut self.peers {
+            peers.set_phase(Said::Leaving);
+        }
+        self.cluster.mark_all();
+    }
+
+    /// Moves on to the next phase of life if its time has come.
+    pub(super) fn advance(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Waiting => {
+                let delivered = self.config.is_some()
+                    && self.ports.is_some()
+                    && self.cluster.missing().next().is_none();
+                if delivered && self.is_in_touch(now) {
+                    self.begin(effects);
+                }
+            }
+            Phase::Active => {
+                if self.peers.as_ref().is_some_and(|peers| peers.is_lapsed(now)) {
+                    self.lapse(effects);
+                }
+            }
+            Phase::Lapsed { asked } => self.recover(asked, now, effects),
+            Phase::Leaving { until, repeat } => {
+                if until <= now || self.is_replaced() {
+                    self.phase = Phase::Stopped;
+                    self.desired.clear();
+                    effects.push(Effect::Publish(Desired::new()));
+                    effects.push(Effect::Halt);
+                } else if repeat <= now {
+                    self.phase = Phase::Leaving { until, repeat: now + REPEAT };
+                    self.peers.iter_mut().for_each(|peers| peers.repeat(effects));
+                }
+            }
+            Phase::Stopped => {}
+        }
+    }
+
+    /// Whether the others have said what they know, and hear us.
+    fn is_in_touch(&self, now: Moment) -> bool {
+        self.peers.as_ref().is_none_or(|peers| peers.is_settled(now) && !peers.is_lapsed(now))
+    }
+
+    /// Begins to work, with what this node held in a former life and nobody else has claimed since.
+    fn begin(&mut self, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Active;
+        // In force from here on, even if it is empty.
+        effects.push(Effect::Publish(Desired::new()));
+        let Some(peers) = &mut self.peers else {
+            effects.push(Effect::Renew(Moment::END));
+            return;
+        };
+        peers.set_phase(Said::Ready);
+        let rank = if peers.sees_most() { Rank::Firm } else { Rank::Provisional };
+        let former = peers.book().former().map(|former| former.holdings.clone());
+        for (address, Held { counter, .. }) in former.unwrap_or_default() {
+            let held = Held { rank, counter, offer: None };
+            let (book, lives) = (peers.book(), peers.lives());
+            let mine = Claim { held: &held, node: book.me() };
+            let is_highest = !book
+                .claims(&address)
+                .any(|rival| lives.is_alive(rival.node) && rival > mine);
+            if is_highest && self.cluster.group_at(&address).is_some() {
+                peers.book_mut().hold(address, Some(held));
+            }
+        }
+    }
+
+    /// The ports have stopped by themselves: what is held is held no longer without a doubt, and the
+    /// table is taken away, so that the first sign of life does not bring it back into force.
+    fn lapse(&mut self, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Lapsed { asked: false };
+        effects.push(Effect::Publish(Desired::new()));
+        let Some(peers) = &mut self.peers else { return };
+        let held: Vec<(IpAddr, Held)> =
+            peers.book().mine().holdings.iter().map(|(a, held)| (*a, held.clone())).collect();
+        for (address, held) in held {
+            let lapsed = Held { rank: Rank::Lapsed, offer: None, ..held };
+            peers.book_mut().hold(address, Some(lapsed));
+        }
+    }
+
+    fn recover(&mut self, asked: bool, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(peers) = &mut self.peers else { return };
+        if peers.is_lapsed(now) {
+            self.phase = Phase::Lapsed { asked: false };
+        } else if !asked {
+            self.phase = Phase::Lapsed { asked: true };
+            peers.ask_all(now, effects);
+        } else if peers.is_settled(now) {
+            self.phase = Phase::Active;
+            // Everything is decided anew, and what is kept is announced anew.
+            self.standings.clear();
+            self.holders.clear();
+            self.desired.clear();
+            for (address, links) in std::mem::take(&mut self.present) {
+                for link in links.into_keys() {
+                    self.bursts.stop(crate::announce::burst::Target { link, address });
+                }
+            }
+            self.cluster.mark_all();
+        }
+    }
+
+    /// Whether there is nobody left to wait for: others answer in our place, or own what was ours.
+    fn is_replaced(&self) -> bool {
+        let Some(peers) = &self.peers else { return true };
+        if peers.book().mine().holdings.is_empty() {
+            return true;
+        }
+        let mut present = peers.lives().present();
+        if self.settings.deputies {
+            present.all(|node| peers.deputised().contains(node))
+        } else {
+            present.next().is_none()
+        }
+    }
+}

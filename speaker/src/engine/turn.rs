@@ -1,0 +1,490 @@
+//! One group's turn: who owns it, what this member does about it, and how its Services stand.
+//!
+//! The owner is the holder of the highest claim that lives. Everything else follows:
+//!
+//! | the owner is | this member |
+//! | --- | --- |
+//! | this one, and may be | answers |
+//! | this one, and should not be | answers, and offers the group to its heir until that has claimed it |
+//! | another, present | is silent; takes the group if it is offered |
+//! | another, whose agent is missed or leaving | answers with its MAC, if this one is the heir |
+//! | another, away for too long | takes over, if this one is the heir |
+//! | nobody, since the last is gone | takes over, if this one is the heir |
+//! | nobody, and never was | asks the wire first, if this one is the heir |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crds::model::compile::Config;
+use crds::model::electorate::{Ballot, Candidate, Electorate};
+use crds::model::group::Group;
+use crds::model::ids::{NodeName, ServiceKey};
+
+use super::Settings;
+use super::cluster::{Cluster, Intent, Share};
+use super::defect::{Defect, has};
+use super::heirs::Heirs;
+use super::peers::Peers;
+use super::pending::{Pending, Probed};
+use super::standing::{Announcement, Standing};
+use crate::announce::desired::PortSpec;
+use crate::facts::Order;
+use crate::moment::Moment;
+use crate::ownership::Why;
+use crate::ownership::claim::{Claim, Held, Rank};
+use crate::ownership::life::Life;
+use crate::ownership::statement::Phase;
+
+/// An offer that was not taken within this goes to the next.
+pub(super) const OFFER: Duration = Duration::from_millis(150);
+/// How long an agent may stay away while its node lives, before its groups change hands.
+const AWAY: Duration = Duration::from_mins(1);
+/// The same where nothing but an ARP answer speaks for the node: a switch may give that for a
+/// machine that is dead.
+const AWAY_UNHEARD: Duration = Duration::from_secs(20);
+/// An heir that has not acted by now sees things differently: the choice falls by lot alone, which
+/// depends on less.
+const BY_LOT: Duration = Duration::from_millis(400);
+/// And after this anybody who may takes it, in the order of claims.
+const BY_ANYONE: Duration = Duration::from_millis(1_500);
+
+/// What a turn looks at and works on.
+pub(super) struct Turn<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) cluster: &'a Cluster,
+    pub(super) config: &'a Config,
+    pub(super) electorate: &'a Electorate,
+    pub(super) ports: &'a [PortSpec],
+    pub(super) peers: &'a mut Peers,
+    pub(super) pending: &'a mut Pending,
+    pub(super) heirs: &'a mut Heirs,
+    /// Who announced each Service by the API's record, and under which claim.
+    pub(super) recorded: &'a BTreeMap<ServiceKey, (NodeName, u64)>,
+    pub(super) orders: &'a [Order],
+    pub(super) now: Moment,
+}
+
+/// How the Services of a group stand, by key; `None`: gone.
+pub(super) type Standings = Vec<(ServiceKey, Option<Standing>)>;
+
+/// Who owns a group.
+enum Owner {
+    Me(Held),
+    Other(NodeName),
+    /// The last holder is gone.
+    Lost,
+    /// Nobody ever did, as far as is known.
+    None,
+}
+
+impl Turn<'_> {
+    /// Decides about `group`.
+    pub(super) fn take(&mut self, group: &Group) -> Standings {
+        let local = self.cluster.local(group);
+        let parts = self.cluster.parts(group, self.config, &local);
+        let shares = parts.iter().filter_map(|(_, part)| part.as_ref()?.as_ref().ok());
+        let ballots: Vec<&Ballot<'_>> = shares.map(|share| &share.ballot).collect();
+        let verdict = if ballots.is_empty() {
+            // Nothing of it is to be announced, by anybody.
+            self.drop_all(group);
+            Err(Why::NoCandidate)
+        } else {
+            self.settle(group, &ballots)
+        };
+        let standing = |share: Share<'_>, verdict: &Result<Role, Why>| match verdict {
+            Err(why) => Standing::Silent(why.clone()),
+            Ok(Role::Owner) => self.announced(&share, None),
+            Ok(Role::Holder(owner)) => self.announced(&share, Some(owner)),
+            Ok(Role::Deputy(owner)) => self.deputising(&share, owner),
+        };
+        parts
+            .into_iter()
+            .map(|(service, part)| {
+                let standing = part.map(|part| match part {
+                    Err(why) => Standing::Silent(why),
+                    Ok(share) => standing(share, &verdict),
+                });
+                (service.clone(), standing)
+            })
+            .collect()
+    }
+
+    fn settle(&mut self, group: &Group, ballots: &[&Ballot<'_>]) -> Result<Role, Why> {
+        let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
+        let owner = self.owner(group);
+        if !matches!(owner, Owner::None) {
+            self.pending.stop_probing(key);
+        }
+        match owner {
+            Owner::Me(held) => {
+                self.has_owner(key);
+                self.own(group, ballots, &held)
+            }
+            Owner::Other(node) => self.stand_by(group, ballots, node),
+            Owner::Lost => self.inherit(group, ballots, None, true),
+            Owner::None => self.inherit(group, ballots, None, self.was_recorded(group)),
+        }
+    }
+
+    /// The holder of the highest claim that lives.
+    fn owner(&self, group: &Group) -> Owner {
+        let (book, lives) = (self.peers.book(), self.peers.lives());
+        let me = book.me();
+        let trusts_dead = has(self.settings, Defect::TrustTheDead);
+        let living = |claim: &Claim<'_>| {
+            claim.node == me || lives.is_alive(claim.node) || trusts_dead
+        };
+        let claims = || group.addresses.iter().flat_map(|address| book.claims(address));
+        match claims().filter(living).max() {
+            Some(claim) if claim.node == me => Owner::Me(claim.held.clone()),
+            Some(claim) => Owner::Other(claim.node.clone()),
+            None if claims().next().is_some() => Owner::Lost,
+            None => Owner::None,
+        }
+    }
+
+    fn own(
+        &mut self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        held: &Held,
+    ) -> Result<Role, Why> {
+        let me = self.peers.book().me().clone();
+        let candidates: Vec<Candidate<'_>> =
+            self.electorate.candidates(group.hash, ballots).collect();
+        let is_fit = candidates.iter().any(|candidate| *candidate.node == me) && self.can_serve();
+        let leaves_for_good = self.is_leaving() && !self.settings.deputies;
+        let successor = if is_fit && !leaves_for_good {
+            self.ordered(group, held, &candidates)
+        } else {
+            self.heir(group, ballots, Some(&me), None)
+        };
+        let intent = self.cluster.intent(&me);
+        match successor {
+            None if !is_fit && intent != Intent::Draining => {
+                self.drop_all(group);
+                return Err(Why::NoCandidate);
+            }
+            None => self.claim(group, None),
+            Some(successor) => self.offer(group, successor),
+        }
+        Ok(Role::Owner)
+    }
+
+    /// To whom a move order in force sends the group.
+    fn ordered(
+        &self,
+        group: &Group,
+        held: &Held,
+        candidates: &[Candidate<'_>],
+    ) -> Option<NodeName> {
+        let key = group.addresses.first()?;
+        let order = self.orders.iter().find(|order| {
+            order.address == *key && order.claim == held.counter
+        });
+        let to = &order?.to;
+        let is_able = candidates.iter().any(|candidate| candidate.node == to) && self.is_able(to);
+        (is_able && *to != *self.peers.book().me()).then(|| to.clone())
+    }
+
+    /// Another owns it.
+    fn stand_by(
+        &mut self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        owner: NodeName,
+    ) -> Result<Role, Why> {
+        let me = self.peers.book().me().clone();
+        // One address of a group at a time: those that the owner has not claimed yet go on being
+        // answered here.
+        self.yield_to_higher(group);
+        let life = self.peers.lives().of(&owner);
+        let phase = self.peers.book().of(&owner).map(|statement| statement.head.phase);
+        let is_offered = group.addresses.iter().any(|address| {
+            let mut claims = self.peers.book().claims(address);
+            claims.any(|claim| *claim.node == owner && claim.held.offer.as_ref() == Some(&me))
+        });
+        if has(self.settings, Defect::RecordIsAnOrder) && self.is_recorded_here(group) {
+            self.claim(group, None);
+            return Ok(Role::Owner);
+        }
+        if is_offered && self.can_serve() && self.is_candidate(group, ballots, &me) {
+            self.claim(group, None);
+            return Ok(Role::Owner);
+        }
+        let is_missed = matches!(life, Life::Suspected(_) | Life::Away)
+            || phase == Some(Phase::Leaving) && life != Life::Hidden;
+        if !is_missed {
+            group.addresses.first().inspect(|key| self.has_owner(key));
+            return self.silent(group, owner);
+        }
+        if life == Life::Away && self.is_over(group, ballots, &owner) {
+            return self.inherit(group, ballots, Some(&owner), true);
+        }
+        group.addresses.first().inspect(|key| self.pending.has_owner(key));
+        let deputises = self.settings.deputies
+            && self.heir(group, ballots, Some(&owner), Some(&owner)).as_ref() == Some(&me);
+        if deputises { Ok(Role::Deputy(owner)) } else { self.silent(group, owner) }
+    }
+
+    /// Whether `owner`, whose agent is away, has lost its right to be waited for.
+    fn is_over(&mut self, group: &Group, ballots: &[&Ballot<'_>], owner: &NodeName) -> bool {
+        if !self.settings.deputies || !self.is_candidate(group, ballots, owner) {
+            return true;
+        }
+        let Some(belief) = self.peers.lives().belief(owner) else { return true };
+        let limit = if belief.hung_up { AWAY } else { AWAY_UNHEARD };
+        self.pending.wake_at(group, belief.since + limit);
+        self.now >= belief.since + limit
+    }
+
+    /// Nobody owns it any more, or nobody that is waited for.
+    fn inherit(
+        &mut self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        from: Option<&NodeName>,
+        has_served: bool,
+    ) -> Result<Role, Why> {
+        let me = self.peers.book().me().clone();
+        let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
+        let waited = self.now.since(self.pending.ownerless_since(key, self.now));
+        let lost = from.cloned().or_else(|| self.last_holder(group));
+        let heir = if waited < BY_LOT {
+            self.pending.wake_in(group, self.now, BY_LOT - waited);
+            let recorded = if lost.is_none() { self.recorded(group, ballots) } else { None };
+            recorded.or_else(|| self.heir(group, ballots, from, lost.as_ref()))
+        } else if waited < BY_ANYONE {
+            self.pending.wake_in(group, self.now, BY_ANYONE - waited);
+            self.electorate.elect(group.hash, ballots, |node| self.is_able(node)).cloned()
+        } else {
+            Some(me.clone()).filter(|_| self.is_candidate(group, ballots, &me))
+        };
+        let is_mine = heir.as_ref() == Some(&me) && self.can_serve();
+        if !is_mine {
+            self.pending.stop_probing(key);
+            return match heir {
+                Some(heir) => self.silent(group, heir),
+                None => Err(Why::NoCandidate),
+            };
+        }
+        if !has_served {
+            match self.pending.probe(group, self.now) {
+                Probed::Free => {}
+                Probed::Asking => return Err(Why::Probing),
+                Probed::Taken(address, mac) => return Err(Why::InUse { address, mac }),
+            }
+        }
+        self.claim(group, from);
+        Ok(Role::Owner)
+    }
+
+    /// Silence here, since `other` answers; what is still held here and nobody else has claimed is
+    /// answered all the same.
+    fn silent(&self, group: &Group, other: NodeName) -> Result<Role, Why> {
+        let holds = group.addresses.iter().any(|address| self.peers.book().held(address).is_some());
+        if holds { Ok(Role::Holder(other)) } else { Err(Why::OtherNode(other)) }
+    }
+
+    /// Somebody owns the group of `key` and is there: whatever was planned for it is void.
+    fn has_owner(&mut self, key: &IpAddr) {
+        self.pending.has_owner(key);
+        self.heirs.forget(key);
+    }
+
+    /// Claims all addresses of `group` that this member does not hold under the highest claim,
+    /// above every claim that is known; `from` is an owner that lives and is succeeded.
+    fn claim(&mut self, group: &Group, from: Option<&NodeName>) {
+        let rank = if self.peers.sees_most() { Rank::Firm } else { Rank::Provisional };
+        let records = group.services.iter().filter_map(|service| self.recorded.get(service));
+        let recorded = records.map(|(_, claim)| *claim).max().unwrap_or(0);
+        for address in &group.addresses {
+            let (book, lives) = (self.peers.book(), self.peers.lives());
+            let others = || book.claims(address).filter(|claim| claim.node != book.me());
+            let highest = others().map(|claim| claim.held.counter).max().unwrap_or(0);
+            let rival = others()
+                .filter(|claim| lives.is_alive(claim.node) || Some(claim.node) == from)
+                .max();
+            let mine = book.held(address);
+            let is_highest = mine.is_some_and(|held| {
+                rival.is_none_or(|rival| Claim { held, node: book.me() } > rival)
+                    && held.rank >= rank
+            });
+            let counter = match mine {
+                Some(held) if is_highest => held.counter,
+                Some(held) if rival.is_none() => held.counter.max(highest),
+                Some(held) => held.counter.max(highest) + 1,
+                None => highest.max(recorded) + 1,
+            };
+            let rank = mine.map_or(rank, |held| held.rank.max(rank));
+            self.peers.book_mut().hold(*address, Some(Held { rank, counter, offer: None }));
+        }
+    }
+
+    /// Offers the group to `successor`, and goes on answering.
+    fn offer(&mut self, group: &Group, successor: NodeName) {
+        self.claim(group, None);
+        let successor = self.pending.offer(group, successor, self.now);
+        if has(self.settings, Defect::SkipAcknowledgement) {
+            return self.drop_all(group);
+        }
+        for address in &group.addresses {
+            let held = self.peers.book().held(address).cloned();
+            let offer = Some(successor.clone());
+            let held = held.map(|held| Held { offer, ..held });
+            self.peers.book_mut().hold(*address, held);
+        }
+    }
+
+    /// Gives up every address to which another who lives has the higher claim.
+    fn yield_to_higher(&mut self, group: &Group) {
+        if has(self.settings, Defect::IgnoreClaims) {
+            return;
+        }
+        let (book, lives) = (self.peers.book(), self.peers.lives());
+        let lost = |address: &&IpAddr| {
+            let living = book.claims(address).filter(|claim| {
+                claim.node == book.me() || lives.is_alive(claim.node)
+            });
+            living.max().is_some_and(|highest| highest.node != book.me())
+        };
+        let lost: Vec<IpAddr> = group.addresses.iter().filter(lost).copied().collect();
+        for address in lost {
+            self.peers.book_mut().hold(address, None);
+        }
+    }
+
+    fn drop_all(&mut self, group: &Group) {
+        for address in &group.addresses {
+            self.peers.book_mut().hold(*address, None);
+        }
+    }
+
+    /// Who takes the group after `before`, in the order that everybody computes alike; `lost` is
+    /// whose groups are being spread.
+    fn heir(
+        &mut self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        before: Option<&NodeName>,
+        lost: Option<&NodeName>,
+    ) -> Option<NodeName> {
+        let spurned = self.pending.spurned(group, self.now);
+        let mut able: Vec<Candidate<'_>> = self
+            .electorate
+            .candidates(group.hash, ballots)
+            .filter(|candidate| Some(candidate.node) != before && self.is_able(candidate.node))
+            .collect();
+        prefer(&mut able, |candidate| self.has_interface(candidate.node, ballots));
+        prefer(&mut able, |candidate| !spurned.contains(candidate.node));
+        self.heirs.choose(group, &able, lost, self.peers.book())
+    }
+
+    /// Whether `node` can take addresses now.
+    fn is_able(&self, node: &NodeName) -> bool {
+        let book = self.peers.book();
+        if node == book.me() {
+            return self.can_serve() && !self.is_leaving();
+        }
+        let statement = book.of(node);
+        let is_ready = statement.is_some_and(|statement| {
+            statement.head.phase == Phase::Ready && !statement.head.links.is_empty()
+        });
+        is_ready && self.peers.lives().is_present(node)
+    }
+
+    /// Whether this member has a link to answer on.
+    fn can_serve(&self) -> bool {
+        !self.ports.is_empty()
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.peers.book().mine().head.phase == Phase::Leaving
+    }
+
+    fn is_candidate(&self, group: &Group, ballots: &[&Ballot<'_>], node: &NodeName) -> bool {
+        self.electorate.candidates(group.hash, ballots).any(|candidate| candidate.node == node)
+    }
+
+    /// Whether `node` has one of the interfaces that the advertisements name, if they name any.
+    fn has_interface(&self, node: &NodeName, ballots: &[&Ballot<'_>]) -> bool {
+        let book = self.peers.book();
+        let links = book.of(node).into_iter().flat_map(|statement| &statement.head.links);
+        let names: BTreeSet<&String> = links.map(|link| &link.name).collect();
+        let mut all = ballots.iter().flat_map(|ballot| &ballot.advertisements);
+        all.any(|advertisement| {
+            advertisement.interfaces.is_empty()
+                || advertisement.interfaces.iter().any(|name| names.contains(name))
+        })
+    }
+
+    /// Whose claim to the group was the highest.
+    fn last_holder(&self, group: &Group) -> Option<NodeName> {
+        let book = self.peers.book();
+        let claims = group.addresses.iter().flat_map(|address| book.claims(address));
+        claims.max().map(|claim| claim.node.clone())
+    }
+
+    /// Who announced it by the API's record, if that one can take it.
+    fn recorded(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
+        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
+        let (node, _) = recorded.next()?;
+        let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
+        is_able.then(|| node.clone())
+    }
+
+    fn was_recorded(&self, group: &Group) -> bool {
+        group.services.iter().any(|service| self.recorded.contains_key(service))
+    }
+
+    fn is_recorded_here(&self, group: &Group) -> bool {
+        let me = self.peers.book().me();
+        group.services.iter().any(|it| self.recorded.get(it).is_some_and(|(node, _)| node == me))
+    }
+
+    fn announced(&self, share: &Share<'_>, owner: Option<&NodeName>) -> Standing {
+        let book = self.peers.book();
+        let mut announcement = match self.announcement(share) {
+            Ok(announcement) => announcement,
+            Err(why) => return Standing::Silent(why),
+        };
+        announcement.addresses.retain(|address| book.held(address).is_some());
+        if let Some(owner) = owner.filter(|_| announcement.addresses.is_empty()) {
+            return Standing::Silent(Why::OtherNode(owner.clone()));
+        }
+        let held = announcement.addresses.iter().filter_map(|address| book.held(address));
+        announcement.claim = held.map(|held| held.counter).max().unwrap_or(0);
+        Standing::Announced(announcement)
+    }
+
+    fn deputising(&self, share: &Share<'_>, owner: &NodeName) -> Standing {
+        let announcement = match self.announcement(share) {
+            Ok(announcement) => announcement,
+            Err(why) => return Standing::Silent(why),
+        };
+        let macs = self.peers.paths_to(owner).into_iter().collect();
+        Standing::Deputising { owner: owner.clone(), macs, announcement }
+    }
+
+    fn announcement(&self, share: &Share<'_>) -> Result<Announcement, Why> {
+        self.cluster.announcement(share, self.peers.book().me(), self.ports)
+    }
+}
+
+/// Keeps those that are `wanted`, if there are any.
+fn prefer(candidates: &mut Vec<Candidate<'_>>, wanted: impl Fn(&Candidate<'_>) -> bool) {
+    if candidates.iter().any(&wanted) {
+        candidates.retain(wanted);
+    }
+}
+
+/// What this member does for a group.
+enum Role {
+    /// Answers for what it holds.
+    Owner,
+    /// Answers for what it holds, until this one, who owns the group, has claimed that too.
+    Holder(NodeName),
+    /// Answers in the place of this one.
+    Deputy(NodeName),
+}

@@ -1,0 +1,70 @@
+use std::net::Ipv4Addr;
+
+use tokio::time::timeout;
+
+use super::*;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SOON: Duration = Duration::from_secs(10);
+
+/// Somebody to attend, and its address.
+async fn attended() -> (SocketAddr, AbortOnDropHandle<()>) {
+    let listener = Attended::bind((LOOPBACK, 0).into()).await.unwrap();
+    let address = listener.0.local_addr().unwrap();
+    (address, AbortOnDropHandle::new(tokio::spawn(listener.run())))
+}
+
+#[tokio::test]
+async fn a_connection_is_up_once_the_other_side_has_greeted() {
+    let (address, _task) = attended().await;
+    connect(LOOPBACK, address).await.unwrap();
+    // Listening, but nobody takes the connection: a process that hangs.
+    let hung = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let attempt = connect(LOOPBACK, hung.local_addr().unwrap());
+    assert!(timeout(Duration::from_millis(50), attempt).await.is_err());
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_that_was_up_is_told_and_it_is_made_again() {
+    let stranger = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let address = stranger.local_addr().unwrap();
+    let (events, mut told) = mpsc::channel(8);
+    let mut attendance = Attendance::new(LOOPBACK, events);
+    attendance.set(&[address].into());
+    // Closed before it was up, which says nothing; then twice after a greeting.
+    drop(stranger.accept().await.unwrap());
+    for _ in 0..2 {
+        let (mut stream, _) = timeout(SOON, stranger.accept()).await.unwrap().unwrap();
+        assert!(told.try_recv().is_err());
+        stream.write_all(GREETING).await.unwrap();
+        drop(stream);
+        assert_eq!(timeout(SOON, told.recv()).await.unwrap(), Some(Event::Hangup(address)));
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_no_longer_wanted_is_left_without_a_word() {
+    let (address, task) = attended().await;
+    let (events, mut told) = mpsc::channel(8);
+    let mut attendance = Attendance::new(LOOPBACK, events);
+    attendance.set(&[address].into());
+    attendance.set(&BTreeSet::new());
+    drop(task);
+    drop(attendance);
+    assert_eq!(timeout(SOON, told.recv()).await.unwrap(), None);
+}
+
+#[test]
+fn places_are_limited_and_given_back() {
+    let held = Arc::new(Held::default());
+    let address = |n: usize| IpAddr::from(Ipv4Addr::from_bits(u32::try_from(n).unwrap()));
+    let of_one: Vec<_> = (0..MOST_FROM_ONE).filter_map(|_| Held::place(&held, LOOPBACK)).collect();
+    assert_eq!(of_one.len(), MOST_FROM_ONE);
+    assert!(Held::place(&held, LOOPBACK).is_none());
+    let others: Vec<_> = (0..MOST).filter_map(|n| Held::place(&held, address(n))).collect();
+    assert_eq!(of_one.len() + others.len(), MOST);
+    drop(of_one);
+    assert!(Held::place(&held, LOOPBACK).is_some());
+    drop(others);
+    assert!(held.0.lock().unwrap().is_empty());
+}

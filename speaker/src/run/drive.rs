@@ -1,0 +1,60 @@
+//! The engine task.
+
+use std::sync::PoisonError;
+
+use tokio::sync::mpsc;
+
+use super::Waiting;
+use super::memory::Memory;
+use super::shell::Shell;
+use crate::engine::{Effect, Engine, Event};
+use crate::io::clock::Clock;
+
+/// Events taken at one time, so that a thousand Services at once cost one election.
+const BATCH: usize = 1_024;
+
+/// Events in, effects carried out, until the engine halts.
+pub(super) async fn drive(
+    mut engine: Engine,
+    mut shell: Shell,
+    mut memory: Memory,
+    mut incoming: mpsc::Receiver<Event>,
+    clock: Clock,
+    waiting: Waiting,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut is_settled = false;
+    loop {
+        for event in &batch {
+            memory.note(event);
+            shell.conflicts.note(event);
+        }
+        let effects = engine.on(batch.drain(..), clock.now());
+        for effect in effects {
+            if effect == Effect::Halt {
+                tracing::info!("all addresses are left to others, good-bye");
+                memory.finish();
+                return;
+            }
+            shell.carry_out(effect);
+        }
+        if engine.is_active() && !is_settled {
+            is_settled = true;
+            shell.settle();
+        }
+        shell.metrics.set_mesh(engine.mesh_counts());
+        *waiting.lock().unwrap_or_else(PoisonError::into_inner) = engine.waits_for();
+        let deadline = engine.next_deadline().map(|moment| clock.instant(moment));
+        let wake = async {
+            match deadline {
+                Some(instant) => tokio::time::sleep_until(instant).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = incoming.recv_many(&mut batch, BATCH) => {}
+            () = memory.due() => batch = memory.recall(),
+            () = wake => {}
+        }
+    }
+}

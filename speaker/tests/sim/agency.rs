@@ -1,0 +1,268 @@
+//! The agents: how a real engine is started, fed and obeyed. This is `run` and `run::shell` with
+//! virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use speaker::announce::desired::Desired;
+use speaker::announce::table::Table;
+use speaker::engine::{Effect, Engine, Event, Settings, Standing};
+use speaker::link::Exclusions;
+use speaker::mesh::seal::SecretKey;
+use speaker::mesh::{Identity, Member};
+
+use crate::api::Write;
+use crate::happening::Happening;
+use crate::node::{self, Agent, Life, NodeId};
+use crate::time::{At, MS, SEC};
+use crate::wire::{LINK_FRAME, Station};
+use crate::world::World;
+
+/// 2025, for wall clocks.
+const EPOCH_MS: u64 = 1_750_000_000_000;
+
+/// The claim that an announcement is made under.
+const fn claim_of(_standing: &Standing) -> u64 {
+    0
+}
+
+impl World {
+    /// Starts the agent of a node that runs and has none.
+    pub(crate) fn start_agent(&mut self, id: NodeId) {
+        let node = &self.nodes[id];
+        if !node.power || node.agent.is_some() {
+            return;
+        }
+        if node.paused.is_some() {
+            self.queue.push(self.now + SEC, Happening::Start(id));
+            return;
+        }
+        self.lives += 1;
+        let life = self.lives;
+        let born = node.clock(self.now);
+        let mut instance = [0; 16];
+        instance[..8].copy_from_slice(&self.dice.next().to_be_bytes());
+        instance[8..].copy_from_slice(&self.dice.next().to_be_bytes());
+        let wall = (EPOCH_MS + self.now / MS).saturating_add_signed(node.wall_offset);
+        let member = Member {
+            node: node.name.clone(),
+            addr: node::mesh_address(id),
+            started: wall,
+            renewals: 0,
+        };
+        let key = SecretKey::derive(b"a secret of all speakers");
+        let identity = Identity { member, instance, key, seed: self.dice.next() };
+        let mut settings = Settings {
+            node: node.name.clone(),
+            exclusions: Exclusions::new(["^lo$"]).unwrap(),
+            ignore_exclude_label: false,
+            announcements_per_second: 10_000,
+            deputies: true,
+            seed: self.dice.next(),
+            mesh: Some(identity),
+        };
+        (self.tune)(&mut settings);
+        let engine = Engine::new(settings, speaker::moment::Moment::START);
+        let since = self.now;
+        self.nodes[id].agent = Some(Agent {
+            life,
+            engine,
+            born,
+            since,
+            inbox: Vec::new(),
+            processing: false,
+            wake: None,
+            desired: Desired::new(),
+            table: Table::default(),
+            ports: Vec::new(),
+            ranges: Vec::new(),
+            deadline: None,
+            silence: None,
+            hung: None,
+            attended: BTreeMap::new(),
+            members: BTreeSet::new(),
+            leaving: false,
+            tidied: false,
+            listed: false,
+        });
+        self.say(|| format!("n{id}: agent starts"));
+        let links = Box::new(Event::Links(self.nodes[id].links()));
+        let soon = self.dice.between(2 * MS, 15 * MS);
+        self.queue.push(self.now + soon, Happening::Tell(id, life, links));
+        let listed = self.dice.between(20 * MS, 300 * MS);
+        self.list_after(id, listed);
+        self.queue.push(self.now + SEC, Happening::ReadFile(id, life));
+        self.process_soon(id);
+    }
+
+    pub(crate) fn is_life(&self, id: NodeId, life: Life) -> bool {
+        self.nodes[id].agent.as_ref().is_some_and(|agent| agent.life == life)
+    }
+
+    /// Puts an event into the agent's inbox.
+    pub(crate) fn tell(&mut self, id: NodeId, event: Event) {
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        // What a socket holds for a process that does not read.
+        if agent.hung.is_some() && agent.inbox.len() > 400 && matches!(event, Event::Datagram(_)) {
+            return;
+        }
+        agent.inbox.push(event);
+        self.process_soon(id);
+    }
+
+    fn process_soon(&mut self, id: NodeId) {
+        let delay = self.dice.between(10, 120);
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        if !agent.processing {
+            agent.processing = true;
+            let process = Happening::Process(id, agent.life);
+            self.queue.push(self.now + delay, process);
+        }
+    }
+
+    /// The agent takes what waits, and its effects are carried out.
+    pub(crate) fn process(&mut self, id: NodeId) {
+        let moment = self.nodes[id].moment(self.now);
+        let node = &mut self.nodes[id];
+        let awake = node.is_awake();
+        let Some(agent) = &mut node.agent else { return };
+        agent.processing = false;
+        if !awake || agent.hung.is_some() {
+            return;
+        }
+        self.calls += 1;
+        let effects = agent.engine.on(agent.inbox.drain(..), moment);
+        for effect in effects {
+            self.carry_out(id, effect);
+        }
+        self.set_wake(id);
+    }
+
+    /// Has the agent wake at its deadline, a little late as timers are.
+    pub(crate) fn set_wake(&mut self, id: NodeId) {
+        let moment = self.nodes[id].moment(self.now);
+        let slack = self.dice.between(50, 1_100);
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        let Some(deadline) = agent.engine.next_deadline() else { return };
+        let wait = At::try_from(deadline.since(moment).as_micros()).unwrap_or(At::MAX / 4);
+        let at = self.now + wait + slack;
+        if agent.wake.is_none_or(|wake| wake > at || wake <= self.now) {
+            agent.wake = Some(at);
+            self.queue.push(at, Happening::Wake(id, agent.life));
+        }
+    }
+
+    pub(crate) fn woken(&mut self, id: NodeId) {
+        let moment = self.nodes[id].moment(self.now);
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        if agent.wake.is_none_or(|wake| wake > self.now) {
+            return;
+        }
+        agent.wake = None;
+        if agent.engine.next_deadline().is_some_and(|due| due <= moment) {
+            self.process(id);
+        } else {
+            self.set_wake(id);
+        }
+    }
+
+    fn carry_out(&mut self, id: NodeId, effect: Effect) {
+        if self.verbose {
+            self.say_effect(id, &effect);
+        }
+        match effect {
+            Effect::Ports(ports) => {
+                self.with_agent(id, |agent| agent.ports = ports);
+                self.dirty.everything();
+            }
+            Effect::Ranges(ranges) => self.with_agent(id, |agent| agent.ranges = ranges),
+            Effect::Publish(desired) => self.publish(id, desired),
+            Effect::Transmit { link, frame, .. } | Effect::Question { link, frame } => {
+                self.send_frame(id, node::segment_of(link), frame);
+            }
+            Effect::Frame { link, to, bytes } => {
+                let segment = node::segment_of(link);
+                let mut frame = Vec::with_capacity(14 + bytes.len().max(46));
+                frame.extend(to.0);
+                frame.extend(node::mac(id, segment).0);
+                frame.extend(LINK_FRAME.to_be_bytes());
+                frame.extend(&bytes);
+                frame.resize(frame.len().max(60), 0);
+                self.send_frame(id, segment, frame);
+            }
+            Effect::Renew(deadline) => self.renew(id, deadline),
+            Effect::Attend(addresses) => self.attend(id, &addresses),
+            Effect::Count => {
+                let life = self.nodes[id].agent.as_ref().map_or(0, |agent| agent.life);
+                let counts = self.nodes[id].received.iter().enumerate();
+                let counts = counts.map(|(at, count)| (node::link_on(at), *count)).collect();
+                let counted = Happening::Tell(id, life, Box::new(Event::Counted(counts)));
+                self.queue.push(self.now + 60, counted);
+            }
+            Effect::Knock { node, nonce } => self.want_write(id, Write::Knock(node, nonce)),
+            Effect::Describe(description) => {
+                self.want_write(id, Write::Echo(description.knock.clone()));
+            }
+            Effect::Send { to, bytes } => self.send_datagram(id, to, bytes),
+            Effect::Members(members) => {
+                let names: Vec<&str> = members.iter().map(|name| name.as_str()).collect();
+                self.say(|| format!("n{id}: members {}", names.join(" ")));
+                self.with_agent(id, |agent| agent.members = members);
+            }
+            Effect::Report { service, standing, .. } => {
+                let announced = standing.filter(|standing| standing.announcement().is_some());
+                let claim = announced.as_ref().map(claim_of);
+                self.want_write(id, Write::Record(service, claim));
+            }
+            Effect::Conflict(conflict) => {
+                self.say(|| format!("n{id}: conflict {conflict:?}"));
+            }
+            Effect::Checked { .. } => {}
+            Effect::Halt => self.halted(id),
+        }
+    }
+
+    pub(crate) fn with_agent(&mut self, id: NodeId, act: impl FnOnce(&mut Agent)) {
+        if let Some(agent) = &mut self.nodes[id].agent {
+            act(agent);
+        }
+    }
+
+    fn publish(&mut self, id: NodeId, desired: Desired) {
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        let before = std::mem::take(&mut agent.desired);
+        let changed: Vec<_> = before
+            .keys()
+            .chain(desired.keys())
+            .copied()
+            .filter(|address| before.get(address) != desired.get(address))
+            .collect();
+        self.dirty.some(&changed);
+        agent.table = Table::following(&agent.table, desired.clone());
+        agent.desired = desired;
+        if !changed.is_empty() {
+            self.say_table(id, &before, &changed);
+        }
+    }
+
+    fn send_frame(&mut self, id: NodeId, segment: usize, frame: Vec<u8>) {
+        if frame.len() >= 14 {
+            self.transmit(segment, Station::Node(id), frame);
+        }
+    }
+
+    /// An agent that was asked to stop is done.
+    fn halted(&mut self, id: NodeId) {
+        self.say(|| format!("n{id}: agent halts"));
+        self.end_agent(id);
+        let delay = self.dice.between(SEC / 2, 3 * SEC);
+        self.queue.push(self.now + delay, Happening::Start(id));
+    }
+
+    /// The agent's process is gone; its node's kernel tells those who are connected to it.
+    pub(crate) fn end_agent(&mut self, id: NodeId) {
+        let Some(agent) = self.nodes[id].agent.take() else { return };
+        self.nodes[id].writing = false;
+        self.dirty.everything();
+        self.hang_up(id, agent.life);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a station does with a frame: the kernel of a node, the ports of its agent, clients with
+//! their neighbour caches, foreign hosts, a router that does proxy ARP.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use crds::model::ids::MacAddr;
+use speaker::engine::Event;
+use speaker::moment::Moment;
+use speaker::respond::{Rx, Verdict, respond};
+use speaker::wire::arp::{ArpFrame, ArpRepr, Operation};
+
+use crate::happening::Happening;
+use crate::node::{self, NodeId, Segment};
+use crate::time::{At, MS, SEC};
+use crate::wire::{self, LINK_FRAME, Station};
+use crate::world::World;
+
+/// How long Linux keeps a neighbour entry against other replies.
+const LOCKTIME: At = SEC;
+
+/// A host that is none of ours and answers for one of our addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Foreigner {
+    pub(crate) segment: Segment,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) active: bool,
+}
+
+/// What a client knows: the MAC of each address, and since when.
+pub(crate) type Cache = BTreeMap<Ipv4Addr, (MacAddr, At)>;
+
+impl World {
+    pub(crate) fn arrived(&mut self, segment: Segment, to: Station, frame: &Rc<[u8]>) {
+        match to {
+            Station::Node(id) => self.arrived_at_node(id, segment, frame),
+            Station::Client(client) => self.learn(client, frame),
+            Station::Foreign(number) => {
+                let Foreigner { segment: on, address, active } = self.foreigners[number];
+                if active && on == segment {
+                    self.answer(segment, to, wire::foreign_mac(number), frame, |ip| ip == address);
+                }
+            }
+            Station::Router => {
+                self.answer(segment, to, wire::ROUTER, frame, |_| true);
+            }
+            Station::Api => {}
+        }
+    }
+
+    /// Answers a request as a kernel does.
+    fn answer(
+        &mut self,
+        segment: Segment,
+        who: Station,
+        mac: MacAddr,
+        frame: &[u8],
+        has: impl Fn(Ipv4Addr) -> bool,
+    ) {
+        let Ok(ArpFrame { source, arp, .. }) = ArpFrame::parse(frame) else { return };
+        let asks = arp.operation == Operation::Request && arp.sender_ip != arp.target_ip;
+        if !asks || source == mac || !has(arp.target_ip) {
+            return;
+        }
+        let reply = ArpFrame {
+            destination: arp.sender_mac,
+            source: mac,
+            arp: ArpRepr {
+                operation: Operation::Reply,
+                sender_mac: mac,
+                sender_ip: arp.target_ip,
+                target_mac: arp.sender_mac,
+                target_ip: arp.sender_ip,
+            },
+        };
+        self.transmit(segment, who, reply.to_frame().to_vec());
+    }
+
+    fn arrived_at_node(&mut self, id: NodeId, segment: Segment, frame: &Rc<[u8]>) {
+        let node = &mut self.nodes[id];
+        if !node.is_awake() || !node.cables[segment] {
+            return;
+        }
+        node.received[segment] += 1;
+        let link = node::link_on(segment);
+        if u16::from_be_bytes([frame[12], frame[13]]) == LINK_FRAME {
+            let open = node.agent.as_ref().is_some_and(|a| a.ports.iter().any(|p| p.index == link));
+            if open {
+                let source = MacAddr(*frame[6..].first_chunk().unwrap());
+                self.tell(id, Event::Frame { link, source, bytes: frame[14..].to_vec() });
+            }
+            return;
+        }
+        if !node.arp_ignore {
+            let (own, mac) = (node::address(id, segment), node::mac(id, segment));
+            self.answer(segment, Station::Node(id), mac, frame, |ip| ip == own);
+        }
+        let node = &mut self.nodes[id];
+        let Some(agent) = &mut node.agent else { return };
+        if let Some(waiting) = &mut agent.hung {
+            if waiting.len() < 200 {
+                waiting.push((segment, Rc::clone(frame)));
+            }
+            return;
+        }
+        self.port(id, segment, frame);
+    }
+
+    /// A port reads a frame.
+    pub(crate) fn port(&mut self, id: NodeId, segment: Segment, frame: &[u8]) {
+        let node = &self.nodes[id];
+        let Some(agent) = &node.agent else { return };
+        let link = node::link_on(segment);
+        let Some(port) = agent.ports.iter().find(|port| port.index == link) else { return };
+        let Ok(parsed) = ArpFrame::parse(frame) else { return };
+        // The kernel filter.
+        let ours = |ip| agent.ranges.iter().any(|range| range.contains(IpAddr::V4(ip)));
+        let reply = parsed.arp.operation == Operation::Reply && parsed.destination == port.mac;
+        if !reply && !ours(parsed.arp.sender_ip) && !ours(parsed.arp.target_ip) {
+            return;
+        }
+        let outcome = respond(frame, &Rx { index: link, mac: port.mac }, &agent.table);
+        let heard = outcome.heard;
+        let reply = match outcome.verdict {
+            Verdict::Reply(reply) if node.ports_answer(self.now) => Some(reply.frame),
+            Verdict::Reply(_) | Verdict::Drop(_) => None,
+        };
+        if let Some(reply) = reply {
+            self.transmit(segment, Station::Node(id), reply.to_vec());
+        }
+        if let Some(heard) = heard {
+            self.say_loud(|| format!("n{id}: hears {heard:?}"));
+            self.tell(id, Event::Heard(heard));
+        }
+    }
+
+    /// The ports may answer until `deadline`.
+    pub(crate) fn renew(&mut self, id: NodeId, deadline: Moment) {
+        let silent = !self.nodes[id].ports_answer(self.now);
+        let moment = self.nodes[id].moment(self.now);
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        agent.deadline = agent.deadline.max(Some(deadline));
+        if silent {
+            self.dirty.everything();
+        }
+        if agent.silence.is_none() {
+            self.watch_silence(id, moment);
+        }
+    }
+
+    pub(crate) fn watch_silence(&mut self, id: NodeId, moment: Moment) {
+        let now = self.now;
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        let Some(deadline) = agent.deadline else { return };
+        let wait = At::try_from(deadline.since(moment).as_micros()).unwrap_or(At::MAX / 4) + 1;
+        agent.silence = Some(now + wait);
+        self.queue.push(now + wait, Happening::Silence(id, agent.life));
+    }
+
+    /// Looks whether the deadline has passed; not before somebody wonders about it again.
+    pub(crate) fn silence(&mut self, id: NodeId) {
+        let moment = self.nodes[id].moment(self.now);
+        let paused = self.nodes[id].paused.is_some();
+        let Some(agent) = &mut self.nodes[id].agent else { return };
+        agent.silence = None;
+        if paused {
+            // Its clock stands still: looked at again when it resumes.
+            return;
+        }
+        if agent.deadline.is_some_and(|deadline| moment > deadline) {
+            self.say(|| format!("n{id}: ports fall silent"));
+            self.dirty.everything();
+        } else {
+            self.watch_silence(id, moment);
+        }
+    }
+
+    /// A client takes what is announced, as Linux does: a request always, a reply unless it has
+    /// just learned another MAC, or if its target MAC is its sender's.
+    fn learn(&mut self, client: usize, frame: &[u8]) {
+        let Ok(ArpFrame { arp, .. }) = ArpFrame::parse(frame) else { return };
+        if arp.sender_ip.is_unspecified() {
+            return;
+        }
+        let now = self.now;
+        let Some((known, since)) = self.caches[client].get_mut(&arp.sender_ip) else { return };
+        let gratuitous = arp.operation == Operation::Request || arp.target_mac == arp.sender_mac;
+        if gratuitous || *since + LOCKTIME <= now {
+            if *known != arp.sender_mac {
+                *since = now;
+            }
+            *known = arp.sender_mac;
+        }
+    }
+
+    /// Other hosts talk, so that a link which works is seen to.
+    pub(crate) fn chatter(&mut self, segment: Segment) {
+        let client = Station::Client(2 * segment);
+        for id in 0..self.nodes.len() {
+            if self.reaches(segment, wire::Way::Arp, client, Station::Node(id)) {
+                self.nodes[id].received[segment] += 1;
+            }
+        }
+        let next = self.dice.between(60 * MS, 250 * MS);
+        self.queue.push(self.now + next, Happening::Chatter(segment));
+    }
+}

@@ -1,0 +1,287 @@
+//! Who would answer a client that asked now. Clients are not made to ask every few milliseconds:
+//! whenever something changes, it is worked out which MACs would come back, and the times without
+//! any and with more than one are measured exactly.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crds::model::ids::MacAddr;
+use speaker::facts::Traffic;
+
+use crate::api::Truth;
+use crate::fault::Fault;
+use crate::happening::Happening;
+use crate::node::{self, NodeId};
+use crate::time::{At, MS, SEC};
+use crate::wire::{Station, Way};
+use crate::world::World;
+
+/// What must be worked out anew.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    all: bool,
+    some: BTreeSet<Ipv4Addr>,
+}
+
+impl Dirty {
+    pub(crate) const fn everything(&mut self) {
+        self.all = true;
+    }
+
+    pub(crate) fn some(&mut self, addresses: &[Ipv4Addr]) {
+        self.some.extend(addresses);
+    }
+}
+
+/// What one client gets for one address.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Watch {
+    /// Which nodes answer, with which MAC.
+    pub(crate) speakers: Vec<(NodeId, MacAddr)>,
+    pub(crate) macs: BTreeSet<MacAddr>,
+    /// Nobody has answered since the first; of that, it counts from the second on.
+    pub(crate) gap: Option<(At, At)>,
+    pub(crate) overlap: Option<At>,
+    /// The last MAC that was the only one.
+    pub(crate) learned: Option<MacAddr>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Judge {
+    pub(crate) watches: BTreeMap<(usize, Ipv4Addr), Watch>,
+    /// The same for all addresses of a group together, by its lowest one.
+    pub(crate) groups: BTreeMap<(usize, Ipv4Addr), Watch>,
+    auditing: bool,
+    /// Where a foreign host was first: no promise but that nothing is announced.
+    pub(crate) taken: BTreeSet<Ipv4Addr>,
+}
+
+fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
+    addresses.iter().filter_map(|address| match address {
+        IpAddr::V4(v4) => Some(*v4),
+        IpAddr::V6(_) => None,
+    })
+}
+
+impl Truth {
+    pub(crate) fn addresses(&self) -> BTreeSet<Ipv4Addr> {
+        self.services.values().flat_map(|facts| v4(&facts.addresses)).collect()
+    }
+}
+
+/// How often what is not as it should be is looked at.
+const AUDIT: At = 5 * MS;
+
+impl World {
+    /// Works out anew what may have changed.
+    pub(crate) fn look(&mut self) {
+        if !self.dirty.all && self.dirty.some.is_empty() {
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let addresses = if dirty.all {
+            let tables = self.nodes.iter().filter_map(|node| node.agent.as_ref());
+            let tables = tables.flat_map(|agent| agent.desired.keys().copied());
+            let known = self.judge.watches.keys().map(|(_, address)| *address);
+            let mut all: BTreeSet<Ipv4Addr> = tables.chain(known).collect();
+            all.extend(self.truth.addresses());
+            all
+        } else {
+            dirty.some
+        };
+        let wanted = self.truth.addresses();
+        for client in 0..self.caches.len() {
+            let segment = Self::segment_of_client(client);
+            let heard: Vec<NodeId> = (0..self.nodes.len())
+                .filter(|id| {
+                    let way = (Station::Client(client), Station::Node(*id));
+                    self.nodes[*id].ports_answer(self.now)
+                        && self.converse(segment, Way::Arp, way.0, way.1)
+                })
+                .collect();
+            for &address in &addresses {
+                let speakers = heard.iter().filter_map(|id| {
+                    let link = node::link_on(segment);
+                    let agent = self.nodes[*id].agent.as_ref()?;
+                    let entry = agent.desired.get(&address)?;
+                    let port = agent.ports.iter().find(|port| port.index == link)?;
+                    let mac = entry.answer.mac(link, port.mac).filter(|_| entry.links.includes(link))?;
+                    Some((*id, mac))
+                });
+                let speakers = speakers.collect();
+                self.update(client, address, speakers, wanted.contains(&address));
+            }
+        }
+        self.look_at_groups();
+        self.start_audit();
+    }
+
+    fn update(&mut self, client: usize, address: Ipv4Addr, speakers: Vec<(NodeId, MacAddr)>, wanted: bool) {
+        let key = (client, address);
+        let mut watch = self.judge.watches.remove(&key).unwrap_or_default();
+        watch.macs = speakers.iter().map(|(_, mac)| *mac).collect();
+        watch.speakers = speakers;
+        if !wanted && watch.macs.is_empty() {
+            // A Service that is gone: nothing more is promised.
+            return;
+        }
+        self.update_gap(client, address, &mut watch, wanted);
+        self.update_overlap(address, &mut watch);
+        if let (Some(&mac), 1) = (watch.macs.first(), watch.macs.len()) {
+            let before = watch.learned.replace(mac);
+            if let Some(before) = before.filter(|before| *before != mac) {
+                self.changed(client, address, before, mac);
+            }
+            let now = self.now;
+            self.caches[client].entry(address).or_insert((mac, now));
+        }
+        if self.judge.taken.contains(&address) && watch.learned.is_some() {
+            let served = format!("{address} is announced though a foreign host had it first");
+            self.broken("I8", served);
+        }
+        self.judge.watches.insert(key, watch);
+    }
+
+    fn update_gap(&mut self, client: usize, address: Ipv4Addr, watch: &mut Watch, wanted: bool) {
+        if !wanted || !watch.macs.is_empty() {
+            if let Some(gap) = watch.gap.filter(|_| wanted) {
+                self.judge_gap(client, address, watch, true);
+                self.note_gap(gap);
+            }
+            watch.gap = None;
+        } else if watch.gap.is_none() {
+            watch.gap = Some((self.now, self.now));
+        }
+    }
+
+    fn note_gap(&mut self, (since, counted): (At, At)) {
+        if since == counted && since > SEC && let Some(kind) = self.only_fault(since) {
+            self.stats.gap(&kind, self.now - since);
+        }
+    }
+
+    fn update_overlap(&mut self, address: Ipv4Addr, watch: &mut Watch) {
+        if watch.macs.len() > 1 {
+            let since = *watch.overlap.get_or_insert(self.now);
+            if since == self.now {
+                let speakers = watch.speakers.clone();
+                self.say_loud(|| format!("two MACs for {address}: {speakers:?}"));
+            }
+        } else if let Some(since) = watch.overlap {
+            self.judge_overlap("I1", address, watch);
+            if let Some(kind) = self.only_fault(since) {
+                self.stats.overlap(&kind, self.now - since);
+            }
+            watch.overlap = None;
+        }
+        if watch.overlap.is_some() {
+            self.judge_overlap("I1", address, watch);
+        }
+    }
+
+    /// A shared address pulls all addresses of its group to one node.
+    fn look_at_groups(&mut self) {
+        let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
+        let many = self.truth.services.iter().filter(|(_, facts)| facts.addresses.len() > 1);
+        let mut groups = Vec::new();
+        for (key, facts) in many {
+            if facts.addresses.iter().all(|address| seen.insert(*address)) {
+                let group = self.truth.group(key);
+                seen.extend(&group);
+                groups.push(v4(&group.into_iter().collect::<Vec<_>>()).collect::<Vec<_>>());
+            }
+        }
+        let mut watched = std::mem::take(&mut self.judge.groups);
+        for client in 0..self.caches.len() {
+            for group in &groups {
+                let key = (client, group[0]);
+                let mut watch = watched.remove(&key).unwrap_or_default();
+                let parts = group.iter().filter_map(|address| self.judge.watches.get(&(client, *address)));
+                watch.speakers = parts.flat_map(|part| part.speakers.clone()).collect();
+                watch.macs = watch.speakers.iter().map(|(_, mac)| *mac).collect();
+                if watch.macs.len() > 1 {
+                    watch.overlap.get_or_insert(self.now);
+                    self.judge_overlap("I7", group[0], &watch);
+                } else {
+                    watch.overlap = None;
+                }
+                self.judge.groups.insert(key, watch);
+            }
+        }
+    }
+
+    fn start_audit(&mut self) {
+        let watches = self.judge.watches.values().chain(self.judge.groups.values());
+        let odd = |watch: &Watch| watch.gap.is_some() || watch.overlap.is_some();
+        if !self.judge.auditing && watches.clone().any(odd) {
+            self.judge.auditing = true;
+            self.queue.push(self.now + AUDIT, Happening::Audit);
+        }
+    }
+
+    /// Looks at everything that is not as it should be.
+    pub(crate) fn audit(&mut self) {
+        self.judge.auditing = false;
+        let odd = |watch: &&Watch| watch.gap.is_some() || watch.overlap.is_some();
+        let watches = self.judge.watches.iter().filter(|(_, watch)| odd(watch));
+        let watches: Vec<_> = watches.map(|(key, watch)| (*key, watch.clone())).collect();
+        for ((client, address), mut watch) in watches {
+            if watch.overlap.is_some() {
+                self.judge_overlap("I1", address, &watch);
+            }
+            if let Some((since, _)) = watch.gap {
+                if self.has_candidate(client, address) {
+                    self.judge_gap(client, address, &watch, false);
+                } else {
+                    watch.gap = Some((since, self.now));
+                    self.judge.watches.insert((client, address), watch);
+                }
+            }
+        }
+        let groups = self.judge.groups.iter().filter(|(_, watch)| watch.overlap.is_some());
+        let groups: Vec<_> = groups.map(|(key, watch)| (key.1, watch.clone())).collect();
+        for (address, watch) in groups {
+            self.judge_overlap("I7", address, &watch);
+        }
+        self.start_audit();
+    }
+
+    /// Whether some node may announce `address` to `client`, and has been fit to for a while.
+    pub(crate) fn has_candidate(&self, client: usize, address: Ipv4Addr) -> bool {
+        let segment = Self::segment_of_client(client);
+        let services = self.truth.services.iter();
+        let mut with = services.filter(|(_, facts)| facts.addresses.contains(&IpAddr::V4(address)));
+        let holders: Vec<_> = with.by_ref().collect();
+        self.nodes.iter().any(|node| {
+            let fit = node.agent.as_ref().is_some_and(|agent| {
+                agent.engine.is_active()
+                    && agent.hung.is_none()
+                    && !agent.leaving
+                    && agent.since + 5 * SEC <= self.now
+            });
+            let station = Station::Node(node.id);
+            let facts = self.truth.nodes.get(&node.name);
+            fit && facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)
+                && self.converse(segment, Way::Arp, Station::Client(client), station)
+                && holders.iter().any(|(key, facts)| {
+                    let local = self.truth.slices.get(key);
+                    facts.traffic == Traffic::Cluster
+                        || local.is_some_and(|slice| slice.nodes.contains(&node.name))
+                })
+        })
+    }
+
+    /// The node that alone answers for `address`.
+    pub(crate) fn owner_now(&self, address: Ipv4Addr) -> Option<NodeId> {
+        let watch = self.judge.watches.get(&(0, address))?;
+        node::owner_of(*watch.macs.first()?).map(|(id, _)| id)
+    }
+
+    /// The one fault that may be the reason for what began at `since`, if it is only one.
+    fn only_fault(&self, since: At) -> Option<String> {
+        let mut touching = self.context(since);
+        let only = touching.next()?;
+        let fault: &Fault = &only.fault;
+        touching.next().is_none().then(|| fault.kind())
+    }
+}

@@ -1,0 +1,212 @@
+//! What is promised, and which faults suspend which promise for how long. The numbers are those of
+//! section 4 of `ownership.md`.
+//!
+//! The *context* of something is every fault that was in force while it lasted or had ended less
+//! than [`LINGER`] before; faults that excuse nothing (`is_background`) do not count. With an empty
+//! context nothing may move, fall silent or be answered twice. With one fault in it, that fault's
+//! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them,
+//! and be answered twice for a second at most; nothing may move but what one of them allows to.
+
+use std::net::Ipv4Addr;
+
+use crds::model::ids::MacAddr;
+
+use crate::fault::{Episode, Fault, LINGER};
+use crate::judge::Watch;
+use crate::node::{self, NodeId};
+use crate::services;
+use crate::time::{At, MS, SEC, show};
+use crate::world::{Violation, World};
+
+/// Everything is served so long after all began.
+const BEGINNING: At = 7 * SEC;
+/// I1: a planned move's overlap.
+const OVERLAP: At = 100 * MS;
+/// I1: after a heal or a wake-up, and whenever several faults come together.
+const HEALING: At = SEC;
+/// I2: two asks 10 ms apart, both unanswered, take at least that.
+const BLINK: At = 10 * MS;
+/// I2 for one case; the median and the 99th percentile are judged over all runs.
+const DEATH: At = 1_500 * MS;
+/// I2 for one case of an agent that was killed.
+const KILLED: At = 500 * MS;
+/// A new address is probed for before it is answered.
+const CREATION: At = 3 * SEC;
+
+impl World {
+    /// A promise was broken; the first one counts.
+    pub(crate) fn broken(&mut self, invariant: &'static str, text: String) {
+        self.say(|| format!("BROKEN {invariant}: {text}"));
+        let at = self.now;
+        self.violation.get_or_insert(Violation { at, invariant, text });
+    }
+
+    /// The faults that may be the reason for something that lasts since `since`.
+    pub(crate) fn context(&self, since: At) -> impl Iterator<Item = &Episode> + Clone {
+        let now = self.now;
+        let touching = self.episodes.values().filter(move |episode| episode.touches(since, now));
+        touching.filter(|episode| !episode.fault.is_background())
+    }
+
+    /// I2.
+    pub(crate) fn judge_gap(&mut self, client: usize, address: Ipv4Addr, watch: &Watch, over: bool) {
+        let Some((since, counted)) = watch.gap else { return };
+        let exempt = self.now < BEGINNING || self.judge.taken.contains(&address);
+        let context: Vec<&Episode> = self.context(since).collect();
+        let limit = match context[..] {
+            [] => Some(BLINK),
+            [only] => self.gap_limit(address, watch, only),
+            _ => None,
+        };
+        let Some(limit) = limit.filter(|_| !exempt) else { return };
+        let counted = counted.max(if since < BEGINNING { BEGINNING - BLINK } else { 0 });
+        let lasted = self.now - counted.min(self.now);
+        if lasted > limit && (over || self.has_candidate(client, address)) {
+            let (from, for_ms) = (show(since), lasted / MS);
+            let bound = limit / MS;
+            let text = format!(
+                "{address} unanswered to client {client} since {from}, for {for_ms} ms of {bound}"
+            );
+            self.broken("I2", text);
+        }
+    }
+
+    fn gap_limit(&self, address: Ipv4Addr, watch: &Watch, only: &Episode) -> Option<At> {
+        let victims = |id: NodeId| watch.learned.and_then(node::owner_of).is_some_and(|o| o.0 == id);
+        let fault = &only.fault;
+        match fault {
+            Fault::Flap(id, _) => victims(*id).then_some(3 * SEC).or(Some(BLINK)),
+            Fault::Kill(id) | Fault::ClockJump(id, _) if victims(*id) => Some(KILLED),
+            Fault::Hang(id) if victims(*id) => Some(DEATH),
+            Fault::RestartAll => None,
+            Fault::Create if self.concerns(only, address) => Some(CREATION),
+            Fault::ForeignBefore if self.concerns(only, address) => None,
+            _ if fault.blinds() => None,
+            _ if fault.bereaves().is_some_and(victims) => Some(DEATH),
+            _ => Some(BLINK),
+        }
+    }
+
+    /// I1 and I7.
+    pub(crate) fn judge_overlap(&mut self, which: &'static str, address: Ipv4Addr, watch: &Watch) {
+        let Some(since) = watch.overlap else { return };
+        let now = self.now;
+        let context: Vec<&Episode> = self.context(since).collect();
+        let involved = |id: NodeId| {
+            let of = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
+            watch.speakers.iter().any(|(speaker, mac)| *speaker == id || of(*mac))
+        };
+        let mut limit = if context.len() > 1 { HEALING } else { OVERLAP };
+        let mut excused_until = 0;
+        for episode in &context {
+            let fault = &episode.fault;
+            let lasted = episode.end.map(|end| end - episode.begin);
+            let clean = context.len() == 1
+                && !matches!(fault, Fault::Flap(..) | Fault::Pause(_))
+                && lasted.is_some_and(|lasted| lasted >= 2 * SEC);
+            if fault.bereaves().is_some_and(involved) && clean {
+                // Its return shows no second MAC.
+                limit = 0;
+            } else if fault.blinds() || fault.bereaves().is_some_and(involved) {
+                excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
+            } else if matches!(fault, Fault::Share(..)) {
+                excused_until = excused_until.max(episode.begin + HEALING);
+            }
+        }
+        if excused_until >= now {
+            return;
+        }
+        let lasted = now - since.max(excused_until);
+        if lasted > limit {
+            let who: Vec<String> = watch.speakers.iter().map(|(id, mac)| format!("n{id} {mac}")).collect();
+            let who = who.join(", ");
+            let (for_ms, bound) = (lasted / MS, limit / MS);
+            let text = format!("{address} answered by {who} for {for_ms} ms of {bound}");
+            self.broken(which, text);
+        }
+    }
+
+    /// I3, I4, I5: an address is at another MAC now.
+    pub(crate) fn changed(&mut self, client: usize, address: Ipv4Addr, from: MacAddr, to: MacAddr) {
+        let place = |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
+        self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
+        let context: Vec<&Episode> = self.context(self.now).collect();
+        if self.now < BEGINNING || context.iter().any(|e| self.may_move(e, address, from, to)) {
+            return;
+        }
+        let agents = |episode: &&Episode| {
+            matches!(
+                episode.fault,
+                Fault::Kill(_) | Fault::Hang(_) | Fault::Restart(_) | Fault::Rollout | Fault::ClockJump(..)
+            )
+        };
+        let invariant = match context[..] {
+            [] => "R7",
+            _ if context.iter().any(|episode| episode.fault == Fault::RestartAll) => "I5",
+            _ if context.iter().all(agents) => "I3",
+            _ => "I4",
+        };
+        let text = format!("{address} moved from {} to {} without need", place(from), place(to));
+        self.broken(invariant, text);
+    }
+
+    fn may_move(&self, episode: &Episode, address: Ipv4Addr, from: MacAddr, to: MacAddr) -> bool {
+        let leaves = |id: NodeId| {
+            let at = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
+            at(from) && !at(to)
+        };
+        let fault = &episode.fault;
+        let agent = match fault {
+            Fault::Kill(id) | Fault::Hang(id) | Fault::ClockJump(id, _) => Some(*id),
+            _ => None,
+        };
+        fault.blinds()
+            || fault.bereaves().is_some_and(leaves)
+            || fault.empties().is_some_and(leaves)
+            || (self.blind_witness && agent.is_some_and(leaves))
+            || self.concerns(episode, address)
+    }
+
+    /// Whether a change to Services is about `address`.
+    fn concerns(&self, episode: &Episode, address: Ipv4Addr) -> bool {
+        let numbers = match &episode.fault {
+            Fault::Share(one, other) => vec![*one, *other],
+            Fault::Order(service, ..) => vec![*service],
+            _ => episode.service.into_iter().collect(),
+        };
+        numbers.into_iter().any(|number| {
+            let group = self.truth.group(&services::key(number));
+            services::ip(number) == address || group.contains(&std::net::IpAddr::V4(address))
+        })
+    }
+
+    /// With nothing in the context, not even what excuses nothing: all is well everywhere.
+    pub(crate) fn converged(&mut self) {
+        let touched = self.episodes.values().any(|episode| episode.touches(self.now, self.now));
+        if touched || self.now < BEGINNING + LINGER / 4 {
+            return;
+        }
+        let wanted = self.truth.addresses();
+        let mut odd = None;
+        for ((client, address), watch) in &self.judge.watches {
+            let expected = wanted.contains(address) && !self.judge.taken.contains(address);
+            let cached = self.caches[*client].get(address).map(|(mac, _)| *mac);
+            if expected && self.has_candidate(*client, *address) && watch.macs.len() == 1 && cached != watch.learned
+            {
+                odd = Some(format!("client {client} has {cached:?} for {address}, not {:?}", watch.learned));
+            }
+        }
+        let alive: std::collections::BTreeSet<_> =
+            self.nodes.iter().filter(|n| n.agent.is_some()).map(|n| n.name.clone()).collect();
+        for node in &self.nodes {
+            let Some(agent) = &node.agent else { continue };
+            let odd_view = agent.members != alive && alive.len() > 1;
+            if odd_view && agent.since + LINGER < self.now {
+                odd = Some(format!("{} sees {:?}", node.name, agent.members));
+            }
+        }
+        if let Some(text) = odd {
+            self.broken("convergence", text);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What a run starts from, and how it is run.
+
+use std::rc::Rc;
+
+use speaker::engine::Settings;
+
+use crate::fault::{Fault, Planned};
+use crate::node::NodeId;
+use crate::stats::Stats;
+use crate::time::{At, SEC};
+use crate::wire::Switches;
+use crate::world::{Violation, World};
+
+/// When the first fault comes at the earliest: by then all is settled.
+pub(crate) const SETTLED: At = 8 * SEC;
+
+#[derive(Clone)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    pub(crate) nodes: usize,
+    pub(crate) segments: usize,
+    pub(crate) services: usize,
+    /// Every fifth Service takes local traffic only.
+    pub(crate) local: bool,
+    /// The second Service has the first one's address, too.
+    pub(crate) shared: bool,
+    pub(crate) switches: Switches,
+    /// This node's kernel does not answer ARP.
+    pub(crate) arp_ignore: Option<NodeId>,
+    pub(crate) planned: Vec<Planned>,
+    pub(crate) lasts: At,
+    /// Changes what engines are told at their start.
+    pub(crate) tune: Rc<dyn Fn(&mut Settings)>,
+}
+
+/// How a run ended.
+pub(crate) struct Outcome {
+    pub(crate) violation: Option<Violation>,
+    pub(crate) stats: Stats,
+    pub(crate) tale: Vec<(At, String)>,
+    pub(crate) happenings: u64,
+    pub(crate) calls: u64,
+}
+
+impl Scenario {
+    /// A cluster that nothing befalls.
+    pub(crate) fn calm(seed: u64, nodes: usize, services: usize) -> Self {
+        Self {
+            seed,
+            nodes,
+            segments: 1,
+            services,
+            local: false,
+            shared: false,
+            switches: Switches { late: 5, ..Switches::default() },
+            arp_ignore: None,
+            planned: Vec::new(),
+            lasts: SETTLED,
+            tune: Rc::new(|_| {}),
+        }
+    }
+
+    /// With a fault; the run goes on for as long as it may show.
+    pub(crate) fn with(mut self, at: At, lasts: At, fault: Fault) -> Self {
+        self.planned.push(Planned { at, lasts, fault });
+        self.lasts = self.lasts.max(at + lasts + SETTLED);
+        self
+    }
+
+    pub(crate) fn run(&self, verbose: bool) -> Outcome {
+        let mut world = World::new(self, verbose);
+        world.run(self.lasts);
+        Outcome {
+            violation: world.violation,
+            stats: world.stats,
+            tale: world.tale.into(),
+            happenings: world.queue.count(),
+            calls: world.calls,
+        }
+    }
+}

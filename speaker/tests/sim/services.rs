@@ -1,0 +1,123 @@
+//! What users do to their Services, and foreign hosts to the addresses.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crds::model::ids::ServiceKey;
+use crds::model::selector::Labels;
+use speaker::engine::{Change, Event};
+use speaker::facts::{ServiceFacts, SliceFacts, Traffic};
+
+use crate::fault::Fault;
+use crate::hosts::Foreigner;
+use crate::node::{self, NodeId};
+use crate::wire::{self, Station};
+use crate::world::World;
+
+pub(crate) fn key(number: usize) -> ServiceKey {
+    ServiceKey::new("default", format!("s{number:04}"))
+}
+
+/// The first address of a Service.
+pub(crate) fn ip(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0xc000_0200 + u32::try_from(number).unwrap())
+}
+
+pub(crate) fn service(number: usize, life: u32, addresses: Vec<IpAddr>, traffic: Traffic) -> ServiceFacts {
+    ServiceFacts {
+        uid: format!("uid-{number}-{life}"),
+        addresses,
+        pool: Some("pool".into()),
+        labels: Labels::new(),
+        traffic,
+    }
+}
+
+pub(crate) fn slice(number: usize, nodes: BTreeSet<NodeId>) -> SliceFacts {
+    SliceFacts {
+        service: key(number),
+        usable: true,
+        nodes: nodes.into_iter().map(node::name).collect(),
+    }
+}
+
+impl World {
+    /// A Service with its slice.
+    pub(crate) fn create(&mut self, number: usize, traffic: Traffic) {
+        self.lives += 1;
+        let facts = service(number, self.lives, vec![IpAddr::V4(ip(number))], traffic);
+        let nodes = match traffic {
+            Traffic::Cluster => BTreeSet::from([0]),
+            Traffic::Local => self.some_nodes(),
+        };
+        self.change(&Event::Slices(Change::Set(key(number), slice(number, nodes))));
+        self.change(&Event::Services(Change::Set(key(number), facts)));
+    }
+
+    pub(crate) fn some_nodes(&mut self) -> BTreeSet<NodeId> {
+        let many = 1 + self.dice.index(self.nodes.len());
+        (0..many).map(|_| self.dice.index(self.nodes.len())).collect()
+    }
+
+    pub(crate) fn change_services(&mut self, number: usize, fault: &Fault) {
+        let next = self.truth.services.keys().count() + 200 + number;
+        let about = match fault {
+            Fault::Endpoints(service) => {
+                if self.truth.services.contains_key(&key(*service)) {
+                    let nodes = self.some_nodes();
+                    let slice = slice(*service, nodes);
+                    self.change(&Event::Slices(Change::Set(key(*service), slice)));
+                }
+                *service
+            }
+            Fault::Delete(service) => {
+                self.change(&Event::Services(Change::Remove(key(*service))));
+                self.change(&Event::Slices(Change::Remove(key(*service))));
+                *service
+            }
+            Fault::Share(one, other) => {
+                self.share(*one, *other);
+                *one
+            }
+            Fault::ForeignBefore => {
+                self.foreigners.push(Foreigner { segment: 0, address: ip(next), active: true });
+                self.create(next, Traffic::Cluster);
+                next
+            }
+            Fault::ForeignAfter(service) => {
+                self.take_address(ip(*service));
+                *service
+            }
+            _ => {
+                self.create(next, Traffic::Cluster);
+                next
+            }
+        };
+        if let Some(episode) = self.episodes.get_mut(&number) {
+            episode.service = Some(about);
+        }
+    }
+
+    /// The second Service gets the first one's address as well.
+    fn share(&mut self, one: usize, other: usize) {
+        let (Some(first), Some(mut second)) = (
+            self.truth.services.get(&key(one)).and_then(|facts| facts.addresses.first().copied()),
+            self.truth.services.get(&key(other)).cloned(),
+        ) else {
+            return;
+        };
+        if !second.addresses.contains(&first) {
+            second.addresses.push(first);
+            self.change(&Event::Services(Change::Set(key(other), second)));
+        }
+    }
+
+    /// A foreign host takes an address and announces it.
+    fn take_address(&mut self, address: Ipv4Addr) {
+        let number = self.foreigners.len();
+        self.foreigners.push(Foreigner { segment: 0, address, active: true });
+        let mac = wire::foreign_mac(number);
+        let frame = speaker::wire::arp::ArpFrame::gratuitous_request(mac, address).to_frame();
+        self.transmit(0, Station::Foreign(number), frame.to_vec());
+    }
+}

@@ -1,0 +1,81 @@
+//! What happened, in words, for a person who looks for the reason.
+
+use std::net::Ipv4Addr;
+
+use speaker::announce::desired::Desired;
+use speaker::announce::table::Answer;
+use speaker::engine::Effect;
+
+use crate::node::{self, NodeId};
+use crate::time::show;
+use crate::world::World;
+
+/// So much of the end is kept.
+const KEPT: usize = 120;
+
+impl World {
+    /// Something of note.
+    pub(crate) fn say(&mut self, text: impl FnOnce() -> String) {
+        let text = text();
+        if self.verbose {
+            eprintln!("{} {text}", show(self.now));
+        }
+        if self.tale.len() == KEPT {
+            self.tale.pop_front();
+        }
+        self.tale.push_back((self.now, text));
+    }
+
+    /// Something that matters only to those who want everything.
+    pub(crate) fn say_loud(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            eprintln!("{} {}", show(self.now), text());
+        }
+    }
+
+    pub(crate) fn say_table(&mut self, id: NodeId, before: &Desired, changed: &[Ipv4Addr]) {
+        let Some(agent) = &self.nodes[id].agent else { return };
+        let mut seen = std::collections::BTreeSet::new();
+        let changed = changed.iter().filter(|address| seen.insert(**address));
+        let one = |address: &Ipv4Addr| match agent.desired.get(address).map(|entry| &entry.answer) {
+            Some(Answer::Own) => format!("{address} own"),
+            Some(Answer::Deputy(macs)) => {
+                let of = macs.values().next().and_then(|mac| node::owner_of(*mac));
+                format!("{address} deputy of n{}", of.map_or(0, |(id, _)| id))
+            }
+            None if before.contains_key(address) => format!("{address} gone"),
+            None => String::new(),
+        };
+        let words: Vec<String> = changed.take(12).map(one).collect();
+        let total = agent.desired.len();
+        self.say(|| format!("n{id}: table of {total}: {}", words.join(", ")));
+    }
+
+    pub(crate) fn say_effect(&self, id: NodeId, effect: &Effect) {
+        let text = match effect {
+            Effect::Publish(_) | Effect::Members(_) | Effect::Conflict(_) | Effect::Count => return,
+            Effect::Transmit { link, address, .. } => {
+                format!("announces {address} on {}", link.0)
+            }
+            Effect::Question { link, frame } => {
+                match speaker::wire::arp::ArpFrame::parse(frame) {
+                    Ok(frame) => format!(
+                        "asks on {}: who has {} (from {}, to {})",
+                        link.0, frame.arp.target_ip, frame.arp.sender_ip, frame.destination
+                    ),
+                    Err(_) => "asks something malformed".to_owned(),
+                }
+            }
+            Effect::Frame { link, to, bytes } => {
+                format!("link frame on {} to {to}, {} bytes", link.0, bytes.len())
+            }
+            Effect::Send { to, bytes } => {
+                let to = node::node_at(*to).map_or_else(|| to.to_string(), |id| format!("n{id}"));
+                format!("datagram to {to}, {} bytes", bytes.len())
+            }
+            Effect::Renew(deadline) => format!("renews to {deadline:?}"),
+            other => format!("{other:?}"),
+        };
+        eprintln!("{} n{id}: {text}", show(self.now));
+    }
+}
