@@ -39,6 +39,7 @@ mod heirs;
 mod peers;
 mod pending;
 mod phase;
+mod selfcheck;
 mod standing;
 mod turn;
 
@@ -51,6 +52,7 @@ use heirs::Heirs;
 use peers::Peers;
 use pending::Pending;
 use phase::Phase;
+use selfcheck::Checks;
 pub use standing::{Announcement, Standing};
 
 /// What the engine is told once, at its start.
@@ -95,6 +97,7 @@ pub struct Engine {
     pending: Pending,
     heirs: Heirs,
     conflicts: Conflicts,
+    checks: Checks,
     standings: BTreeMap<ServiceKey, Standing>,
     /// Which of the Services answered for here have an address.
     holders: BTreeMap<Ipv4Addr, BTreeSet<ServiceKey>>,
@@ -127,6 +130,7 @@ impl Engine {
             pending: Pending::default(),
             heirs: Heirs::default(),
             conflicts: Conflicts::default(),
+            checks: Checks::default(),
             standings: BTreeMap::new(),
             holders: BTreeMap::new(),
             desired: Desired::new(),
@@ -155,6 +159,7 @@ impl Engine {
         }
         self.announce(now, &mut effects);
         self.probe(now, &mut effects);
+        self.check(now, &mut effects);
         self.describe(now, &mut effects);
         if let Some(peers) = &mut self.peers {
             peers.publish(&mut effects);
@@ -171,7 +176,9 @@ impl Engine {
         let settled = self.peers.as_ref().map(Peers::settles_by);
         // Once that is past, only an event can help.
         let settled = settled.filter(|by| self.phase.settles() && *by > self.now);
-        let others = [self.pending.next_deadline(), self.conflicts.next_deadline(), settled];
+        let checks = self.checks.next_deadline().filter(|_| self.phase.decides());
+        let others =
+            [self.pending.next_deadline(), self.conflicts.next_deadline(), settled, checks];
         let phase = self.phase.next_deadline();
         others.into_iter().flatten().chain(peers).chain(phase).chain(self.bursts.next_deadline()).min()
     }

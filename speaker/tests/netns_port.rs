@@ -6,16 +6,22 @@ mod netns;
 
 use std::net::Ipv4Addr;
 use std::process::Output;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 use netns::responder::{Responder, program, runtime};
 use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Wire, wait_for};
-use speaker::announce::table::Answer;
+use speaker::announce::table::{Answer, Entry, Links, Table};
 use speaker::filter::{MAX_RANGES, Program};
+use speaker::io::clock::Clock;
+use speaker::io::deadline::Deadline;
 use speaker::io::port::Port;
+use speaker::moment::Moment;
 use speaker::respond::{DropReason, Heard, HeardKind};
 use speaker::wire::arp::ArpFrame;
+use tokio::sync::mpsc;
 
 const POOL: &str = "192.0.2.0/27";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -85,6 +91,59 @@ fn client_that_checks_for_duplicates_finds_the_address_taken() {
     // Exit status 1 of `arping -D` says that somebody answered.
     assert_eq!(arping(&wire, "-D 192.0.2.10").status.code(), Some(1));
     assert_eq!(arping(&wire, "-D 192.0.2.20").status.code(), Some(0));
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn nothing_is_answered_past_the_deadline_but_what_is_heard_is_told() {
+    let (wire, mut responder) = answering();
+    responder.deadline.renew(responder.clock.now());
+    assert!(!arping(&wire, "-w 1 192.0.2.10").status.success());
+    let counters = responder.port.counters();
+    assert!(counters.drops(DropReason::Lapsed) > 0);
+    assert_eq!(counters.replies(), 0);
+    let client = client(&wire);
+    client.port.send(&ArpFrame::gratuitous_request(STRANGER, ADDRESS).to_frame()).unwrap();
+    assert_eq!(responder.heard().kind, HeardKind::Conflict);
+    responder.deadline.renew(Moment::after_start(Duration::MAX));
+    resolve(&wire, NODE_MAC);
+}
+
+/// A process that is stopped finds requests in its socket when it goes on. Here nobody reads the
+/// socket for as long.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn frames_that_waited_until_past_the_deadline_are_not_answered() {
+    let wire = Wire::new();
+    let client = client(&wire);
+    let index = wire.node.index(NODE_LINK);
+    wire.node.within(|| {
+        runtime().block_on(async {
+            let port = Port::open(index, NODE_MAC, &program(POOL, index, NODE_MAC)).unwrap();
+            let entry = Entry { links: Links::All, answer: Answer::Own };
+            let table = Table::following(&Table::default(), [(ADDRESS, entry)]);
+            let clock = Clock::new();
+            let deadline = Deadline::new(clock);
+            deadline.renew(clock.now() + Duration::from_millis(50));
+            for _ in 0..10 {
+                client.port.send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame()).unwrap();
+            }
+            wait_for("end of the deadline", || if deadline.has_passed() { Ok(()) } else { Err(()) });
+            let (tell, _told) = mpsc::channel(16);
+            let table = ArcSwap::from_pointee(table);
+            let all_read = async {
+                while port.counters().received() < 10 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                error = port.run(&table, &deadline, &tell) => panic!("{error}"),
+                () = all_read => {}
+            }
+            assert_eq!(port.counters().drops(DropReason::Lapsed), 10);
+            assert_eq!(port.counters().replies(), 0);
+        });
+    });
 }
 
 #[test]

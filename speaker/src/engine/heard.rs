@@ -21,6 +21,9 @@ impl Engine {
         peers.heard(heard, now);
         let member = peers.member_at(heard.mac);
         let address = IpAddr::V4(heard.address);
+        if heard.kind == HeardKind::Answer {
+            self.checks.answered(&address, heard.mac, heard.link);
+        }
         match heard.kind {
             HeardKind::Conflict => self.dispute(heard, member, now, effects),
             HeardKind::Answer if heard.address == NOBODYS => self.pending.is_proxy(heard.mac),
@@ -77,7 +80,7 @@ impl Engine {
         self.report(Conflict { address, mac, link, served: true, member }, now, effects);
     }
 
-    fn report(&mut self, conflict: Conflict, now: Moment, effects: &mut Vec<Effect>) {
+    pub(super) fn report(&mut self, conflict: Conflict, now: Moment, effects: &mut Vec<Effect>) {
         if self.conflicts.note(&conflict, now) {
             effects.push(Effect::Conflict(conflict));
         }

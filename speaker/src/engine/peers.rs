@@ -287,6 +287,11 @@ impl Peers {
         }
     }
 
+    /// There is reason to think that `node` is gone.
+    pub(super) fn doubt(&mut self, node: &NodeName, now: Moment) {
+        self.watch.doubt(node, now);
+    }
+
     /// Everything that time brings.
     pub(super) fn tick(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         if self.mesh.next_deadline().is_some_and(|due| due <= now) {

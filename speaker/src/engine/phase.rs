@@ -12,6 +12,8 @@ use crate::ownership::statement::Phase as Said;
 
 /// How long a speaker that was told to stop waits for the others to answer in its place.
 const FAREWELL: Duration = Duration::from_millis(900);
+/// The same without a mesh, where nobody says so: the node's successor sees it go by the API.
+const ALONE_FAREWELL: Duration = Duration::from_millis(300);
 /// How often it repeats that it leaves.
 const REPEAT: Duration = Duration::from_millis(50);
 
@@ -65,7 +67,8 @@ impl Engine {
             return;
         }
         // Without others, or before it answers for anything, there is nothing to wait for.
-        let until = if self.phase == Phase::Active { now + FAREWELL } else { now };
+        let patience = if self.peers.is_some() { FAREWELL } else { ALONE_FAREWELL };
+        let until = if self.phase == Phase::Active { now + patience } else { now };
         self.phase = Phase::Leaving { until, repeat: now + REPEAT };
         if let Some(peers) = &mut self.peers {
             peers.set_phase(Said::Leaving);
@@ -173,7 +176,7 @@ impl Engine {
 
     /// Whether there is nobody left to wait for: others answer in our place, or own what was ours.
     fn is_replaced(&self) -> bool {
-        let Some(peers) = &self.peers else { return true };
+        let Some(peers) = &self.peers else { return false };
         if peers.book().mine().holdings.is_empty() {
             return true;
         }

@@ -93,6 +93,11 @@ impl Book {
         holders.map(|(node, held)| Claim { held, node })
     }
 
+    /// Every address that anybody holds.
+    pub fn addresses(&self) -> impl Iterator<Item = &IpAddr> {
+        self.holders.keys()
+    }
+
     /// This member's claim to `address`.
     pub fn held(&self, address: &IpAddr) -> Option<&Held> {
         self.mine.holdings.get(address)

@@ -4,13 +4,19 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 use speaker::announce::table::{Answer, Entry, Links, Table};
+use speaker::engine::Event;
 use speaker::filter::Program;
+use speaker::io::clock::Clock;
+use speaker::io::deadline::Deadline;
+use speaker::io::frames::FramePort;
 use speaker::io::port::Port;
+use speaker::moment::Moment;
 use speaker::respond::Heard;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,8 +24,12 @@ use super::{Namespace, wait_for};
 
 pub struct Responder {
     pub port: Arc<Port>,
+    pub frames: Arc<FramePort>,
     pub table: Arc<ArcSwap<Table>>,
-    heard: mpsc::Receiver<Heard>,
+    /// Never passes, unless a test says otherwise.
+    pub deadline: Deadline,
+    pub clock: Clock,
+    told: mpsc::Receiver<Event>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,24 +39,30 @@ impl Responder {
     pub fn start(namespace: &Namespace, index: IfIndex, mac: MacAddr, range: &str) -> Self {
         let program = program(range, index, mac);
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let clock = Clock::new();
+        let deadline = Deadline::new(clock);
+        deadline.renew(Moment::after_start(Duration::MAX));
         let (opened, port) = std_mpsc::channel();
-        let (tell, heard) = mpsc::channel(1024);
+        let (tell, told) = mpsc::channel(1024);
         let (stop, stopped) = oneshot::channel();
         let namespace = namespace.name().to_owned();
-        let shared = Arc::clone(&table);
+        let (shared, switch) = (Arc::clone(&table), deadline.clone());
         let thread = thread::spawn(move || {
             Namespace::enter_named(&namespace);
             runtime().block_on(async {
                 let port = Arc::new(Port::open(index, mac, &program).unwrap());
-                opened.send(Arc::clone(&port)).unwrap();
+                let frames = Arc::new(FramePort::open(Arc::clone(&port)).unwrap());
+                opened.send((Arc::clone(&port), Arc::clone(&frames))).unwrap();
                 tokio::select! {
-                    error = port.run(&shared, &tell) => panic!("{error}"),
+                    error = port.run(&shared, &switch, &tell) => panic!("{error}"),
+                    error = frames.run(&tell) => panic!("{error}"),
                     _ = stopped => {}
                 }
             });
         });
-        let port = port.recv().unwrap();
-        Self { port, table, heard, stop: Some(stop), thread: Some(thread) }
+        let (port, frames) = port.recv().unwrap();
+        let (stop, thread) = (Some(stop), Some(thread));
+        Self { port, frames, table, deadline, clock, told, stop, thread }
     }
 
     /// From now on answers for exactly these addresses.
@@ -58,9 +74,17 @@ impl Responder {
         self.table.store(Arc::new(next));
     }
 
-    /// The next thing heard.
+    /// The next thing told.
+    pub fn told(&mut self) -> Event {
+        wait_for("news", || self.told.try_recv())
+    }
+
+    /// The next thing told, which is about ARP.
     pub fn heard(&mut self) -> Heard {
-        wait_for("news", || self.heard.try_recv())
+        match self.told() {
+            Event::Heard(heard) => heard,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Waits until `frames` frames have been read in all, and no more than those.

@@ -34,7 +34,7 @@ impl Peers {
     }
 
     /// Asks on `link` who has `address`: the host at `to`, or everybody.
-    pub(super) fn ask(
+    pub(in crate::engine) fn ask(
         &self,
         link: IfIndex,
         address: IpAddr,

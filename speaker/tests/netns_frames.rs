@@ -1,0 +1,158 @@
+//! The speakers' own frames on a real wire: what arrives, and what does not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+#![allow(unreachable_pub, reason = "a test program has no one to reach")]
+
+mod netns;
+
+use std::collections::BTreeSet;
+
+use crds::model::ids::{IfIndex, MacAddr};
+use netns::responder::{Responder, runtime};
+use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
+use speaker::engine::Event;
+use speaker::io::counts::Counts;
+use speaker::wire::arp::ArpFrame;
+use speaker::wire::ethernet::{EthernetHeader, HEADER_LEN, LINK_FRAME};
+use tokio::sync::mpsc;
+
+const POOL: &str = "192.0.2.0/27";
+const STRANGER: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x99]);
+
+/// Two speakers on one wire: the node's and the client's.
+fn speakers() -> (Wire, Responder, Responder) {
+    let wire = Wire::new();
+    let start = |namespace: &Namespace, link: &str, mac| {
+        Responder::start(namespace, namespace.index(link), mac, POOL)
+    };
+    let node = start(&wire.node, NODE_LINK, NODE_MAC);
+    let client = start(&wire.client, CLIENT_LINK, CLIENT_MAC);
+    (wire, node, client)
+}
+
+/// A frame as a stranger might send it: whole, with any header.
+fn frame(destination: MacAddr, source: MacAddr, ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut header = [0; HEADER_LEN];
+    EthernetHeader { destination, source, ethertype }.emit(&mut header);
+    [&header, payload].concat()
+}
+
+fn arrived(responder: &mut Responder) -> (IfIndex, MacAddr, Vec<u8>) {
+    match responder.told() {
+        Event::Frame { link, source, bytes } => (link, source, bytes),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn a_frame_arrives_padded_to_one_speaker_or_to_all() {
+    let (_wire, mut node, mut client) = speakers();
+    let link = node.port.index();
+    client.frames.send(NODE_MAC, b"sealed").unwrap();
+    client.frames.send(MacAddr::BROADCAST, &[7; 1500]).unwrap();
+    let padded = [&b"sealed"[..], &[0; 40]].concat();
+    assert_eq!(arrived(&mut node), (link, CLIENT_MAC, padded));
+    assert_eq!(arrived(&mut node), (link, CLIENT_MAC, vec![7; 1500]));
+    node.frames.send(CLIENT_MAC, &[9; 46]).unwrap();
+    assert_eq!(arrived(&mut client), (client.port.index(), NODE_MAC, vec![9; 46]));
+    assert_eq!((client.frames.counters().sent(), node.frames.counters().received()), (2, 2));
+    let too_long = client.frames.send(NODE_MAC, &[0; 1501]).unwrap_err();
+    assert_eq!(too_long.raw_os_error(), Some(nix::libc::EMSGSIZE));
+    assert_eq!(client.frames.counters().send_errors(), 1);
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn a_frame_carries_the_links_present_mac() {
+    let (wire, mut node, client) = speakers();
+    wire.client.ip(&format!("link set {CLIENT_LINK} address {STRANGER}"));
+    let program = netns::responder::program(POOL, client.port.index(), STRANGER);
+    client.port.update(STRANGER, &program).unwrap();
+    client.frames.send(NODE_MAC, b"sealed").unwrap();
+    assert_eq!(arrived(&mut node).1, STRANGER);
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn frames_of_other_kinds_vlans_hosts_and_devices_do_not_arrive() {
+    let (wire, mut node, client) = speakers();
+    wire.node.ip(&format!("link add link {NODE_LINK} name upper type macvlan mode bridge"));
+    wire.node.ip(&format!("link set upper address {STRANGER} up"));
+    let all = MacAddr::BROADCAST;
+    let tagged = frame(all, CLIENT_MAC, 0x8100, &[&[0, 5, 0x88, 0xb5][..], &[1; 46]].concat());
+    for unwanted in [
+        // The second EtherType for experiments, IPv4, and ARP about the pool.
+        frame(all, CLIENT_MAC, 0x88b6, &[1; 46]),
+        frame(all, CLIENT_MAC, 0x0800, &[1; 46]),
+        ArpFrame::probe(CLIENT_MAC, [192, 0, 2, 200].into()).to_frame().into(),
+        // For a VLAN, for a macvlan on the link, for somebody else, and for a group.
+        tagged,
+        frame(STRANGER, CLIENT_MAC, LINK_FRAME, &[1; 46]),
+        frame(MacAddr([2, 0, 0, 0, 0, 0x55]), CLIENT_MAC, LINK_FRAME, &[1; 46]),
+        frame(MacAddr([1, 0, 0x5e, 0, 0, 1]), CLIENT_MAC, LINK_FRAME, &[1; 46]),
+        // Without a payload, which a veth pair lets through.
+        frame(all, CLIENT_MAC, LINK_FRAME, &[]),
+    ] {
+        client.port.send(&unwanted).unwrap();
+    }
+    // Read, and thrown away: it says that it comes from this very link.
+    client.port.send(&frame(all, NODE_MAC, LINK_FRAME, &[1; 46])).unwrap();
+    client.frames.send(NODE_MAC, &[2; 46]).unwrap();
+    // The queue keeps order, so by the time of the last everything before has been judged.
+    assert_eq!(arrived(&mut node).2, [2; 46]);
+    assert_eq!(node.frames.counters().received(), 2, "an unwanted frame woke the socket");
+    assert_eq!(node.port.counters().received(), 0, "a link frame woke the ARP port");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn a_flood_is_counted_and_holds_up_nobody() {
+    let (_wire, mut node, client) = speakers();
+    // More than the channel of 1,024 holds, and nobody takes any out.
+    for _ in 0..1_500 {
+        client.frames.send(NODE_MAC, &[3; 46]).unwrap();
+    }
+    let counters = node.frames.counters();
+    wait_for("end of the flood", || match counters.received() {
+        1_500 => Ok(()),
+        received => Err(received),
+    });
+    assert_eq!(counters.unheard(), 1_500 - 1_024);
+    assert_eq!(arrived(&mut node).2, [3; 46]);
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn received_frames_are_counted_by_link_when_somebody_asks() {
+    let (wire, _node, client) = speakers();
+    let (link, other) = (wire.node.index(NODE_LINK), IfIndex(1));
+    let (from, to) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wire.node.enter();
+            runtime().block_on(async {
+                let (events, mut told) = mpsc::channel(4);
+                let (counts, answers) = Counts::new(events).unwrap();
+                tokio::spawn(answers);
+                while from.1.recv().is_ok() {
+                    counts.ask([link].into_iter());
+                    to.0.send(told.recv().await.unwrap()).unwrap();
+                }
+            });
+        });
+        let ask = || {
+            from.0.send(()).unwrap();
+            let Event::Counted(counted) = to.1.recv().unwrap() else { panic!("no counts") };
+            let links: BTreeSet<IfIndex> = counted.keys().copied().collect();
+            assert_eq!(links, [link].into(), "{other} was not asked about");
+            counted[&link]
+        };
+        let before = ask();
+        for _ in 0..10 {
+            client.frames.send(NODE_MAC, &[4; 46]).unwrap();
+        }
+        let after = ask();
+        assert!((10..40).contains(&(after - before)), "{before}, then {after}");
+        drop(from.0);
+    });
+}
