@@ -94,6 +94,8 @@ fn settled(nodes: usize) -> Engine {
         announcements_per_second: 100_000,
         deputies: true,
         seed: 1,
+        #[cfg(feature = "defects")]
+        defect: None,
         mesh: None,
     };
     let mut engine = Engine::new(settings, Moment::START);

@@ -46,7 +46,7 @@ pub struct Args {
     deputies: bool,
     /// The folder for what a restarted speaker needs while the API server is away; empty: none
     #[arg(long, default_value = "", value_name = "FOLDER")]
-    state_dir: PathBuf,
+    state_dir: String,
 
     /// The address the mesh of speakers uses; empty turns it off: then every node counts as alive
     #[arg(long, env = "METALLB_ML_BIND_ADDR", default_value = "", value_name = "ADDRESS")]
@@ -205,7 +205,7 @@ impl Args {
             exclusions,
             announcements_per_second: self.announcements_per_second,
             deputies: self.deputies,
-            state_dir: Some(self.state_dir).filter(|folder| !folder.as_os_str().is_empty()),
+            state_dir: (!self.state_dir.is_empty()).then(|| PathBuf::from(&self.state_dir)),
             mesh,
             metrics: (self.port != 0).then(|| kit::admin::everywhere(self.port)),
             health: (self.health_probe_port != 0).then_some(local),

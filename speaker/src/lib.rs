@@ -5,20 +5,30 @@
 //! `watch`, `report`, `metrics` and `run` touch the world and decide nothing.
 
 pub mod announce;
-pub mod args;
 pub mod engine;
 pub mod facts;
 pub mod filter;
-pub mod io;
 pub mod link;
 pub mod mesh;
-pub mod metrics;
 pub mod moment;
-pub mod objects;
 pub mod ownership;
-pub mod report;
 pub mod respond;
-pub mod run;
-pub mod view;
-pub mod watch;
 pub mod wire;
+
+// Everything that touches the world. The simulation is built without it.
+#[cfg(feature = "shell")]
+pub mod args;
+#[cfg(feature = "shell")]
+pub mod io;
+#[cfg(feature = "shell")]
+pub mod metrics;
+#[cfg(feature = "shell")]
+pub mod objects;
+#[cfg(feature = "shell")]
+pub mod report;
+#[cfg(feature = "shell")]
+pub mod run;
+#[cfg(feature = "shell")]
+pub mod view;
+#[cfg(feature = "shell")]
+pub mod watch;

@@ -48,7 +48,7 @@ pub enum Report {
         /// Its UID.
         uid: String,
         /// How it stands; `None`: it is gone.
-        standing: Option<Standing>,
+        standing: Option<Box<Standing>>,
     },
     /// The nodes whose speakers are alive.
     Members(BTreeSet<NodeName>),
@@ -117,7 +117,8 @@ impl Reporter {
     fn take(&self, state: &mut State, report: Report) {
         match report {
             Report::Standing { service, uid, standing } => {
-                if let Some(Standing::Silent(Why::NoInterface(ip))) = &standing {
+                let standing = standing.as_deref();
+                if let Some(Standing::Silent(Why::NoInterface(ip))) = standing {
                     let message = format!(
                         "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
                         self.node
@@ -125,7 +126,7 @@ impl Reporter {
                     let (severity, reason) = (Severity::Warning, event::ANNOUNCE_FAILED);
                     self.publish(&service, &uid, severity, reason, message);
                 }
-                let announcement = standing.as_ref().and_then(Standing::announcement);
+                let announcement = standing.and_then(Standing::announcement);
                 let announced = announcement
                     .map(|announcement| (announcement.interfaces.clone(), announcement.claim));
                 state.announce(service, uid, announced);

@@ -40,7 +40,6 @@ use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
 use crate::mesh::{Identity, Member};
 use crate::metrics::Metrics;
-use crate::moment::Moment;
 use crate::objects::Pod;
 use crate::report::speaker::{Herald, Said};
 use crate::report::{Report, Reporter};
@@ -142,8 +141,6 @@ pub async fn run(config: Config) -> Result<(), Error> {
     spawn_reports(&mut tasks, &client, &config, &recorder, &events, standings, saying);
 
     let deadline = Deadline::new(clock);
-    // Until the engine keeps the dead man's switch by itself, nothing else would move it.
-    deadline.renew(Moment::after_start(Duration::MAX));
     let shell = Shell {
         ports: Ports::new(Arc::clone(&table), deadline.clone(), events),
         table,
@@ -190,6 +187,8 @@ fn settings(config: &Config) -> Settings {
         deputies: config.deputies,
         seed: rand::random(),
         mesh: config.mesh.as_ref().map(identity),
+        #[cfg(feature = "defects")]
+        defect: None,
     }
 }
 

@@ -8,9 +8,7 @@ use crds::model::ids::ServiceKey;
 use crds::names::{ALLOCATED_FROM_POOL, CLAIM, DRAIN, l2_status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::facts::{
-    NodeFacts, Order, Recorded, ServiceFacts, SliceFacts, SpeakerFacts, Traffic,
-};
+use crate::facts::{NodeFacts, Order, Recorded, ServiceFacts, SliceFacts, SpeakerFacts, Traffic};
 use crate::objects::{Endpoint, EndpointSlice, Node, Pod, Service};
 
 /// The label that ties an EndpointSlice to its Service.

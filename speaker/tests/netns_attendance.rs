@@ -28,7 +28,8 @@ struct Process(Child);
 impl Process {
     fn start(namespace: &Namespace) -> Self {
         let program = std::env::current_exe().unwrap();
-        let line = format!("{} --ignored --exact serves_as_the_process_attended", program.display());
+        let line =
+            format!("{} --ignored --exact serves_as_the_process_attended", program.display());
         let mut command: Command = namespace.command(&line);
         Self(command.env(ROLE, "1").stdout(Stdio::null()).spawn().unwrap())
     }

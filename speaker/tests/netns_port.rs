@@ -105,7 +105,7 @@ fn nothing_is_answered_past_the_deadline_but_what_is_heard_is_told() {
     let client = client(&wire);
     client.port.send(&ArpFrame::gratuitous_request(STRANGER, ADDRESS).to_frame()).unwrap();
     assert_eq!(responder.heard().kind, HeardKind::Conflict);
-    responder.deadline.renew(Moment::after_start(Duration::MAX));
+    responder.deadline.renew(Moment::END);
     resolve(&wire, NODE_MAC);
 }
 
@@ -128,7 +128,10 @@ fn frames_that_waited_until_past_the_deadline_are_not_answered() {
             for _ in 0..10 {
                 client.port.send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame()).unwrap();
             }
-            wait_for("end of the deadline", || if deadline.has_passed() { Ok(()) } else { Err(()) });
+            wait_for(
+                "end of the deadline",
+                || if deadline.has_passed() { Ok(()) } else { Err(()) },
+            );
             let (tell, _told) = mpsc::channel(16);
             let table = ArcSwap::from_pointee(table);
             let all_read = async {

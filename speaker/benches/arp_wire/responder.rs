@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::IfIndex;
@@ -69,7 +68,7 @@ pub fn serve(index: &str, mac: &str, addresses: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (events, _news) = mpsc::channel(64);
     let deadline = Deadline::new(Clock::new());
-    deadline.renew(Moment::after_start(Duration::MAX));
+    deadline.renew(Moment::END);
     runtime.spawn(async move {
         let port = Port::open(index, mac, &program).unwrap();
         println!("ready");

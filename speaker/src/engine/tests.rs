@@ -131,6 +131,8 @@ fn engine() -> Engine {
         announcements_per_second: 10_000,
         deputies: true,
         seed: 1,
+        #[cfg(feature = "defects")]
+        defect: None,
         mesh: None,
     };
     Engine::new(settings, Moment::START)

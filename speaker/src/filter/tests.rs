@@ -127,6 +127,34 @@ fn frames_of_other_links_vlans_and_hosts_do_not_wake_us() {
 }
 
 #[test]
+fn the_speakers_own_frames_are_told_from_all_others() {
+    let program = Program::link_frames(LINK);
+    let of = |ethertype: [u8; 2], len: usize| {
+        let mut frame = vec![0; len];
+        frame[12..14].copy_from_slice(&ethertype);
+        frame
+    };
+    let ours = of([0x88, 0xb5], 60);
+    let at = |metadata| run(&program, &ours, metadata).0;
+    assert!(at(HERE) && at(Metadata { packet_type: 0, ..HERE }));
+    assert!(!at(Metadata { packet_type: 2, ..HERE }), "multicast");
+    assert!(!at(Metadata { packet_type: 3, ..HERE }), "other host or VLAN");
+    assert!(!at(Metadata { index: 8, ..HERE }), "upper device");
+    for (ethertype, len, wanted) in [
+        ([0x88, 0xb5], 1_514, true),
+        ([0x88, 0xb5], 1_515, false),
+        ([0x88, 0xb5], 15, true),
+        ([0x88, 0xb5], 14, false),
+        ([0x88, 0xb6], 60, false),
+        ([0x08, 0x06], 60, false),
+        ([0x81, 0x00], 60, false),
+    ] {
+        assert_eq!(accepts(&program, &of(ethertype, len)), wanted, "{ethertype:?} {len}");
+    }
+    assert!(!accepts(&program, &[0; 3]));
+}
+
+#[test]
 fn without_an_ipv4_range_nothing_wakes_us() {
     for ranges in [vec![], vec![range("2001:db8::/64")]] {
         let program = compile(&ranges);

@@ -65,9 +65,9 @@ impl Attendance {
         self.kept.retain(|address, _| wanted.contains(address));
         for to in wanted {
             let (from, events) = (self.from, self.events.clone());
-            self.kept.entry(*to).or_insert_with(|| {
-                AbortOnDropHandle::new(tokio::spawn(keep(from, *to, events)))
-            });
+            self.kept
+                .entry(*to)
+                .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(keep(from, *to, events))));
         }
     }
 }

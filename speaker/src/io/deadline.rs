@@ -53,11 +53,11 @@ mod tests {
         let deadline = Deadline::new(clock);
         assert!(deadline.has_passed());
         let port = deadline.clone();
-        deadline.renew(clock.now() + Duration::from_secs(3600));
+        deadline.renew(clock.now() + Duration::from_hours(1));
         assert!(!port.has_passed());
         deadline.renew(clock.now());
         assert!(port.has_passed());
-        deadline.renew(Moment::after_start(Duration::MAX));
+        deadline.renew(Moment::END);
         assert!(!port.has_passed());
     }
 }

@@ -115,9 +115,12 @@ impl Herald {
                     rest.begin(&step, result.is_ok());
                     match result {
                         Ok(status) => {
-                            if desk.finish(step, status) {
+                            if let (Step::Status { is_drained_now: true, .. }, Some(_)) =
+                                (&step, &status)
+                            {
                                 self.tell_drained();
                             }
+                            desk.finish(step, status);
                         }
                         Err(error) => {
                             tracing::warn!(%error, "cannot write a Speaker object, trying again");
@@ -142,7 +145,7 @@ impl Herald {
         let params = PatchParams::default();
         let result = match step {
             Step::Create => api.create(&PostParams::default(), &self.object()).await,
-            Step::Status(status) => {
+            Step::Status { status, is_drained_now: _ } => {
                 let patch = Patch::Merge(status::patch(status));
                 api.patch_status(&self.node, &params, &patch).await
             }
@@ -152,7 +155,7 @@ impl Herald {
             }
         };
         match (result, step) {
-            (Ok(object), Step::Create | Step::Status(_)) => {
+            (Ok(object), Step::Create | Step::Status { .. }) => {
                 Ok(Some(object.status.unwrap_or_default()))
             }
             // Made by a predecessor on this node, and not seen yet; the watch will show its status.
@@ -160,7 +163,7 @@ impl Herald {
                 Ok(Some(SpeakerStatus::default()))
             }
             // Nobody to knock at, or our own object was deleted: then it is made again.
-            (Err(kube::Error::Api(status)), Step::Knock { .. } | Step::Status(_))
+            (Err(kube::Error::Api(status)), Step::Knock { .. } | Step::Status { .. })
                 if status.code == 404 =>
             {
                 Ok(None)
@@ -228,7 +231,7 @@ impl Rest {
         self.is_back_off = !is_ok;
         if is_ok {
             self.failures = 0;
-            if let Step::Status(_) = step {
+            if let Step::Status { .. } = step {
                 self.until = Some(Instant::now() + PACE);
             }
         } else {

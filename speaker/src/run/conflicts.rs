@@ -35,7 +35,8 @@ impl Conflicts {
         let entry = |facts: &ServiceFacts| (facts.uid.clone(), facts.addresses.clone());
         match change {
             Change::Replace(all) => {
-                self.services = all.iter().map(|(key, facts)| (key.clone(), entry(facts))).collect();
+                self.services =
+                    all.iter().map(|(key, facts)| (key.clone(), entry(facts))).collect();
             }
             Change::Set(key, facts) => {
                 self.services.insert(key.clone(), entry(facts));

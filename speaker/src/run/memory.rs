@@ -104,9 +104,8 @@ impl Memory {
         let Some(Before { inputs, written, due: _ }) = self.before.take() else {
             return Vec::new();
         };
-        let missing = |event: &Event| {
-            Input::of(event).is_some_and(|input| !self.delivered.contains(&input))
-        };
+        let missing =
+            |event: &Event| Input::of(event).is_some_and(|input| !self.delivered.contains(&input));
         let events: Vec<Event> = inputs.events().into_iter().filter(missing).collect();
         if !events.is_empty() {
             let names = events.iter().filter_map(Input::of).map(Input::name);

@@ -88,6 +88,7 @@ impl Shell {
                 let addresses = standing.as_ref().and_then(Standing::announcement);
                 let addresses = addresses.map(|announcement| announcement.addresses.clone());
                 self.metrics.set_announced(service.clone(), addresses.unwrap_or_default());
+                let standing = standing.map(Box::new);
                 self.report(Report::Standing { service, uid, standing });
             }
             Effect::Describe(description) => {

@@ -43,7 +43,12 @@ pub(super) fn spawn_watches(
     });
 }
 
-pub(super) fn spawn_servers(tasks: &mut Tasks, config: &Config, metrics: &Metrics, waiting: &Waiting) {
+pub(super) fn spawn_servers(
+    tasks: &mut Tasks,
+    config: &Config,
+    metrics: &Metrics,
+    waiting: &Waiting,
+) {
     if let Some(address) = config.metrics {
         let routes = kit::admin::metrics_routes(metrics.registry.clone());
         tasks.spawn(async move {

@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
@@ -41,7 +40,7 @@ impl Responder {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let clock = Clock::new();
         let deadline = Deadline::new(clock);
-        deadline.renew(Moment::after_start(Duration::MAX));
+        deadline.renew(Moment::END);
         let (opened, port) = std_mpsc::channel();
         let (tell, told) = mpsc::channel(1024);
         let (stop, stopped) = oneshot::channel();

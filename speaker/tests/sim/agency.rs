@@ -21,8 +21,8 @@ use crate::world::World;
 const EPOCH_MS: u64 = 1_750_000_000_000;
 
 /// The claim that an announcement is made under.
-const fn claim_of(_standing: &Standing) -> u64 {
-    0
+fn claim_of(standing: &Standing) -> u64 {
+    standing.announcement().map_or(0, |announcement| announcement.claim)
 }
 
 impl World {
@@ -59,6 +59,8 @@ impl World {
             deputies: true,
             seed: self.dice.next(),
             mesh: Some(identity),
+            #[cfg(feature = "defects")]
+            defect: None,
         };
         (self.tune)(&mut settings);
         let engine = Engine::new(settings, speaker::moment::Moment::START);
@@ -214,7 +216,7 @@ impl World {
                 self.want_write(id, Write::Record(service, claim));
             }
             Effect::Conflict(conflict) => {
-                self.say(|| format!("n{id}: conflict {conflict:?}"));
+                self.say_loud(|| format!("n{id}: conflict {conflict:?}"));
             }
             Effect::Checked { .. } => {}
             Effect::Halt => self.halted(id),

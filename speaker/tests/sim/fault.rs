@@ -153,6 +153,23 @@ impl Fault {
         }
     }
 
+    /// It is done through the API, which must know it and tell every watch: not while that cannot be.
+    pub(crate) const fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::OldRecords
+                | Self::Exclude(_)
+                | Self::Drain(_)
+                | Self::Endpoints(_)
+                | Self::Create
+                | Self::Delete(_)
+                | Self::Share(..)
+                | Self::AddNode
+                | Self::ForeignBefore
+                | Self::Order(..)
+        )
+    }
+
     /// The victim, if it is one node that hands over its addresses.
     pub(crate) const fn empties(&self) -> Option<NodeId> {
         match self {

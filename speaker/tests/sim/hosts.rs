@@ -196,9 +196,10 @@ impl World {
 
     /// Other hosts talk, so that a link which works is seen to.
     pub(crate) fn chatter(&mut self, segment: Segment) {
-        let client = Station::Client(2 * segment);
+        let clients = [2 * segment, 2 * segment + 1].map(Station::Client);
         for id in 0..self.nodes.len() {
-            if self.reaches(segment, wire::Way::Arp, client, Station::Node(id)) {
+            let to = Station::Node(id);
+            if clients.iter().any(|from| self.reaches(segment, wire::Way::Arp, *from, to)) {
                 self.nodes[id].received[segment] += 1;
             }
         }

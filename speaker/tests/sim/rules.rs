@@ -36,9 +36,10 @@ const CREATION: At = 3 * SEC;
 impl World {
     /// A promise was broken; the first one counts.
     pub(crate) fn broken(&mut self, invariant: &'static str, text: String) {
-        self.say(|| format!("BROKEN {invariant}: {text}"));
-        let at = self.now;
-        self.violation.get_or_insert(Violation { at, invariant, text });
+        if self.violation.is_none() {
+            self.say(|| format!("BROKEN {invariant}: {text}"));
+            self.violation = Some(Violation { at: self.now, invariant, text });
+        }
     }
 
     /// The faults that may be the reason for something that lasts since `since`.

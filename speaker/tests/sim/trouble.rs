@@ -17,6 +17,9 @@ use crate::world::World;
 impl World {
     pub(crate) fn begin(&mut self, number: usize) {
         let fault = self.planned[number].fault.clone();
+        if fault.is_change() && (self.api_away || !self.deaf_watches.is_empty()) {
+            return;
+        }
         self.say(|| format!("FAULT {number} begins: {fault:?}"));
         let episode = Episode { fault: fault.clone(), begin: self.now, end: None, service: None };
         self.episodes.insert(number, episode);
@@ -80,6 +83,9 @@ impl World {
     }
 
     pub(crate) fn end(&mut self, number: usize) {
+        if !self.episodes.contains_key(&number) {
+            return;
+        }
         let fault = self.planned[number].fault.clone();
         self.cuts.retain(|(of, _)| *of != number);
         let mut over = true;

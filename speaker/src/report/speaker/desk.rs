@@ -14,7 +14,12 @@ pub(super) enum Step {
     /// Make the object of this node.
     Create,
     /// Give it this status.
-    Status(SpeakerStatus),
+    Status {
+        /// Which.
+        status: Box<SpeakerStatus>,
+        /// Once it is there, people are to be told that the node is drained.
+        is_drained_now: bool,
+    },
     /// Knock at the speaker of another node.
     Knock {
         /// Which.
@@ -81,25 +86,24 @@ impl Desk {
                 let wanted = status(described, there, now);
                 let urgent = wanted.state != there.state || wanted.knock != there.knock;
                 let write = wanted != **there && (urgent || !only_urgent);
-                write.then_some(Step::Status(wanted))
+                // Judged now: when the write is done, the watch may have told of it already.
+                let is_drained_now = wanted.state == Some(SpeakerState::Drained)
+                    && there.state != Some(SpeakerState::Drained);
+                write.then(|| Step::Status { status: Box::new(wanted), is_drained_now })
             }
         }
     }
 
     /// `step` was carried out, and `status` is what this node's object has now, if the step was
-    /// about it. Says whether it is news that the node is drained.
-    pub(super) fn finish(&mut self, step: Step, status: Option<SpeakerStatus>) -> bool {
+    /// about it and the object is there.
+    pub(super) fn finish(&mut self, step: Step, status: Option<SpeakerStatus>) {
         if let Step::Knock { node, nonce } = step {
             // There may be another by now.
             if self.knocks.get(&node) == Some(&nonce) {
                 self.knocks.remove(&node);
             }
-            return false;
+        } else {
+            self.observe(status);
         }
-        let is_drained = |state: Option<SpeakerState>| state == Some(SpeakerState::Drained);
-        let was = matches!(&self.own, Own::There(there) if is_drained(there.state));
-        let is = status.as_ref().is_some_and(|status| is_drained(status.state));
-        self.observe(status);
-        is && !was
     }
 }

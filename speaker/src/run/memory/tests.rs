@@ -46,11 +46,10 @@ fn service(uid: &str) -> ServiceFacts {
 
 /// A configuration with something of everything.
 fn config() -> Config {
-    let object = |kind: &str, spec: serde_json::Value| {
-        json!({"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": {"name": "pool"}, "spec": spec})
-    };
+    let object = |kind: &str, spec: serde_json::Value| json!({"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": {"name": "pool"}, "spec": spec});
     let selectors = json!([{"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "k", "operator": "Exists"}]}]);
-    let pool = object("IPAddressPool", json!({"addresses": ["192.0.2.0/24", "2001:db8::-2001:db8::ff"]}));
+    let pool =
+        object("IPAddressPool", json!({"addresses": ["192.0.2.0/24", "2001:db8::-2001:db8::ff"]}));
     let advertisement = object(
         "L2Advertisement",
         json!({"ipAddressPools": ["pool"], "nodeSelectors": selectors, "interfaces": ["eth0"]}),
@@ -79,12 +78,18 @@ fn everything() -> Vec<Event> {
     ]
 }
 
+fn note(memory: &mut Memory, events: &[Event]) {
+    for event in events {
+        memory.note(event);
+    }
+}
+
 #[tokio::test]
 async fn what_was_known_is_there_after_a_restart() {
     let folder = Folder::new();
     let mut first = Memory::new(Some(folder.0.clone()));
     assert!(first.recall().is_empty());
-    everything().iter().for_each(|event| first.note(event));
+    note(&mut first, &everything());
     let later = Event::Services(Change::Set(web(), service("v")));
     first.note(&later);
     first.note(&Event::Shutdown);
@@ -101,7 +106,7 @@ async fn what_was_known_is_there_after_a_restart() {
 async fn what_the_api_server_tells_is_not_recalled_and_the_rest_stays_in_the_file() {
     let folder = Folder::new();
     let mut first = Memory::new(Some(folder.0.clone()));
-    everything().iter().for_each(|event| first.note(event));
+    note(&mut first, &everything());
     first.finish();
     let nothing = Event::Services(Change::Replace(BTreeMap::new()));
     let mut second = Memory::new(Some(folder.0.clone()));
@@ -137,7 +142,7 @@ fn a_file_that_cannot_be_used_is_as_good_as_none() {
 async fn the_api_server_has_a_while_to_answer() {
     let folder = Folder::new();
     let mut first = Memory::new(Some(folder.0.clone()));
-    everything().iter().for_each(|event| first.note(event));
+    note(&mut first, &everything());
     first.finish();
     let second = Memory::new(Some(folder.0.clone()));
     let start = Instant::now();
