@@ -12,10 +12,10 @@ NAMESPACE := metallb-system
 IMAGES := target/images/controller.tar target/images/speaker.tar
 RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
 
-.PHONY: help demo test check unit netns e2e bench images crds deps deny lab-up lab-down lab-install docs clean
+.PHONY: help demo test check unit netns e2e bench bench-failover sim images crds deps deny lab-up lab-down lab-install docs clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Everything from nothing: a real cluster, the chart, a Service, a page through its address
 	@e2e/demo
@@ -38,6 +38,12 @@ e2e: deps $(IMAGES) ## All tests that need the lab: brings it up, installs, test
 
 bench: deps ## All benchmarks; results go to docs/performance.md
 	@e2e/bench
+
+bench-failover: deps ## What faults cost, each measured many times (FAULTS, RUNS, SIZES; root)
+	@e2e/bench-failover
+
+sim: ## The proof of ownership: SEEDS seeds from SEED_BASE on, or one told in full (SEED)
+	cargo test --profile sim -p speaker --features defects --test sim -- --nocapture seeds
 
 images: $(IMAGES) ## The container images, as archives under target/images
 

@@ -69,7 +69,18 @@ impl fmt::Display for Event {
 /// earlier object of the same name stay for an hour.
 pub async fn about(client: &kube::Client, namespace: &str, uid: &str) -> Result<Vec<(Event, i32)>> {
     let api: Api<core::Event> = Api::namespaced(client.clone(), namespace);
-    let only = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+    list(&api, &format!("involvedObject.uid={uid}")).await
+}
+
+/// The Events about a node, and how often each was said. By name: what stands for a node's UID
+/// differs from writer to writer.
+pub async fn about_node(client: &kube::Client, node: &str) -> Result<Vec<(Event, i32)>> {
+    let fields = format!("involvedObject.kind=Node,involvedObject.name={node}");
+    list(&Api::all(client.clone()), &fields).await
+}
+
+async fn list(api: &Api<core::Event>, fields: &str) -> Result<Vec<(Event, i32)>> {
+    let only = ListParams::default().fields(fields);
     let said = api.list(&only).await?.items.into_iter().map(|event| {
         let source = event.source.and_then(|source| source.component).unwrap_or_default();
         let it = Event {
@@ -93,13 +104,13 @@ pub async fn await_about(
     until(SOON, &format!("the event {expected}"), async || {
         let told = about(client, namespace, uid).await?;
         let found = told.iter().any(|(event, _)| event == expected);
-        Ok(Look::when(found.then_some(()), || list(&told)))
+        Ok(Look::when(found.then_some(()), || lines(&told)))
     })
     .await
 }
 
 /// One line for each.
-fn list(events: &[(Event, i32)]) -> String {
+pub fn lines(events: &[(Event, i32)]) -> String {
     let lines = events.iter().map(|(event, count)| format!("\n  {count}x {event}"));
     lines.collect()
 }

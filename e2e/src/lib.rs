@@ -5,26 +5,33 @@
 //! know it by [`plan`] (names and addresses, the same every time) and by [`state`] (what this run
 //! of it left on disk).
 
+pub mod bare;
+pub mod chart;
 pub mod client;
 pub mod cluster;
 pub mod config;
+pub mod crowd;
 pub mod down;
 pub mod event;
 pub mod fault;
 pub mod interrupt;
 pub mod label;
 pub mod many;
+pub mod matrix;
 pub mod namespace;
 pub mod observer;
 pub mod plan;
 pub mod process;
 pub mod raw;
+pub mod scene;
 pub mod service;
+pub mod speakers;
 pub mod state;
 pub mod temp_ns;
 pub mod trace;
 pub mod up;
 pub mod usage;
+pub mod visitor;
 pub mod wait;
 pub mod web;
 pub mod writes;

@@ -7,23 +7,23 @@
 //! answers. It also records its own lateness: on a busy machine a gap may be its own.
 
 pub mod arp;
+mod asker;
 
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
-use socket2::Socket;
 
-use self::arp::{Arp, ETHERTYPE, Kind, Mac};
+use self::arp::ETHERTYPE;
+use self::asker::Asker;
 use crate::cluster::Lab;
-use crate::plan::FIRST_OBSERVER;
+use crate::namespace;
+use crate::plan::{FIRST_OBSERVER, Machine};
 use crate::raw;
-use crate::trace::{Announcement, Answer, Trace};
+use crate::trace::Trace;
 use crate::wait::{Look, until};
 
 /// How often each address is asked for, unless a test says otherwise.
@@ -51,13 +51,24 @@ impl Observer {
     }
 
     pub fn watch_every(lab: &Lab, addresses: &[Ipv4Addr], interval: Duration) -> Result<Self> {
+        Self::watch_from(lab, &lab.facts.plan.client, addresses, interval)
+    }
+
+    /// Watches from another machine on the segment: what a cut wire hides from the client.
+    pub fn watch_from(
+        lab: &Lab,
+        machine: &Machine,
+        addresses: &[Ipv4Addr],
+        interval: Duration,
+    ) -> Result<Self> {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         // 50 numbers; by the time one comes again, its first observer is long gone.
         let number = FIRST_OBSERVER + NEXT.fetch_add(1, Ordering::Relaxed) % 50;
-        let [a, b, c, _] = lab.facts.plan.client.ip.octets();
+        let [a, b, c, _] = machine.ip.octets();
+        let socket = in_namespace(&machine.namespace, || raw::packet_socket("eth0", ETHERTYPE));
         let asker = Asker {
-            socket: raw::packet_socket("eth0", ETHERTYPE).context("opening a packet socket")?,
-            mac: lab.facts.plan.client.mac.parse()?,
+            socket: socket.context("opening a packet socket")?,
+            mac: machine.mac.parse()?,
             ip: Ipv4Addr::new(a, b, c, number),
             addresses: addresses.to_vec(),
             known: addresses.iter().copied().collect(),
@@ -80,6 +91,12 @@ impl Observer {
     /// Now, on the trace's clock: what to compare its times with.
     pub fn now(&self) -> Duration {
         now().unwrap_or_default().saturating_sub(self.shared.zero)
+    }
+
+    /// Forgets what was seen until now: of a long observation only the last fault matters.
+    pub fn forget(&self) {
+        let mut trace = self.shared.lock();
+        *trace = trace.since(trace.end);
     }
 
     /// Looks at the trace so far.
@@ -135,124 +152,19 @@ impl Shared {
     }
 }
 
-/// The thread's side.
-struct Asker {
-    socket: Socket,
-    mac: Mac,
-    ip: Ipv4Addr,
-    addresses: Vec<Ipv4Addr>,
-    known: BTreeSet<Ipv4Addr>,
-    interval: Duration,
-}
-
-/// What was seen since it was last handed over.
-#[derive(Default)]
-struct Batch {
-    asks: Vec<Duration>,
-    answers: Vec<Answer>,
-    announcements: Vec<Announcement>,
-    lag: Duration,
-    skipped: usize,
-}
-
-impl Asker {
-    fn run(&self, shared: &Shared) -> Result<()> {
-        // Ahead of the machine's other work: a late observer sees gaps that nobody made.
-        raw::prefer_this_thread();
-        let questions: Vec<_> =
-            self.addresses.iter().map(|ip| Arp::request(self.mac, self.ip, *ip)).collect();
-        let mut batch = Batch::default();
-        let mut due = Instant::now();
-        while !shared.stop.load(Ordering::Relaxed) {
-            let lag = due.elapsed();
-            batch.lag = batch.lag.max(lag);
-            // Whole intervals missed are skipped and counted, not made up for in a burst.
-            while due.elapsed() >= self.interval {
-                due += self.interval;
-                batch.skipped += 1;
-            }
-            batch.asks.push(now()?.saturating_sub(shared.zero));
-            for question in &questions {
-                match self.socket.send(question) {
-                    // A full queue or a downed link is an ask without an answer.
-                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                        return Err(error).context("asking");
-                    }
-                    _ => {}
-                }
-            }
-            due += self.interval;
-            self.listen_until(due, shared.zero, &mut batch)?;
-            // Never waits for a test that looks: then it is handed over at the next tick.
-            if let Ok(mut trace) = shared.trace.try_lock() {
-                hand_over(&mut trace, std::mem::take(&mut batch));
-            }
-        }
-        // What is still on its way belongs to the last ask.
-        self.listen_until(Instant::now() + self.interval, shared.zero, &mut batch)?;
-        let mut trace = shared.lock();
-        hand_over(&mut trace, batch);
-        trace.end = now()?.saturating_sub(shared.zero);
-        Ok(())
-    }
-
-    fn listen_until(&self, due: Instant, zero: Duration, batch: &mut Batch) -> Result<()> {
-        let mut frame = [0; 2048];
-        loop {
-            match raw::receive(&self.socket, &mut frame) {
-                Ok((length, at)) => {
-                    let arp = frame.get(..length).and_then(Arp::parse);
-                    if let Some(arp) = arp {
-                        self.note(arp, at.saturating_sub(zero), batch);
-                    }
-                }
-                // The link went down; the socket works again when it is up.
-                Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let left = due.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(());
-                    }
-                    raw::wait_readable(&self.socket, left)?;
-                }
-                Err(error) => return Err(error).context("listening"),
-            }
-            if Instant::now() >= due {
-                // Frames in a flood must not keep the next question waiting.
-                return Ok(());
-            }
-        }
-    }
-
-    fn note(&self, arp: Arp, at: Duration, batch: &mut Batch) {
-        let Arp { kind, frame_source, sender_mac: mac, sender_ip, target_ip } = arp;
-        match kind {
-            Kind::Answer if target_ip == self.ip && self.known.contains(&sender_ip) => {
-                batch.answers.push(Answer { at, ip: sender_ip, mac, frame_source });
-            }
-            Kind::GratuitousRequest | Kind::GratuitousReply if self.known.contains(&sender_ip) => {
-                batch.announcements.push(Announcement { at, ip: sender_ip, mac, kind });
-            }
-            Kind::Probe if self.known.contains(&target_ip) => {
-                batch.announcements.push(Announcement { at, ip: target_ip, mac, kind });
-            }
-            Kind::Answer
-            | Kind::GratuitousRequest
-            | Kind::GratuitousReply
-            | Kind::Probe
-            | Kind::Question => {}
-        }
-    }
-}
-
-fn hand_over(trace: &mut Trace, batch: Batch) {
-    let Batch { asks, answers, announcements, lag, skipped } = batch;
-    trace.end = asks.last().copied().unwrap_or(trace.end);
-    trace.asks.extend(asks);
-    trace.answers.extend(answers);
-    trace.announcements.extend(announcements);
-    trace.lag = trace.lag.max(lag);
-    trace.skipped += skipped;
+/// Opens something in another network namespace; the caller's own thread stays where it is.
+fn in_namespace<T: Send>(
+    namespace: &str,
+    open: impl FnOnce() -> std::io::Result<T> + Send,
+) -> Result<T> {
+    let file = std::fs::File::open(namespace::path(namespace)).context("opening a namespace")?;
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            raw::enter_network(&file)?;
+            open()
+        });
+        Ok(thread.join().map_err(|_| anyhow!("the thread in {namespace} died"))??)
+    })
 }
 
 fn now() -> Result<Duration> {

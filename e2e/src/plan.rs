@@ -80,6 +80,9 @@ pub struct Node {
     pub machine: Machine,
     pub pods: String,
     pub pods6: String,
+    /// It has no kubelet: see [`crate::bare`].
+    #[serde(default)]
+    pub bare: bool,
 }
 
 impl std::ops::Deref for Node {
@@ -101,16 +104,27 @@ pub struct Plan {
 impl Plan {
     /// A lab of this many nodes, `n1` and on.
     pub fn of(nodes: u8) -> Self {
+        Self::with_bare(nodes, 0)
+    }
+
+    /// The same, and after them this many nodes without a kubelet.
+    pub fn with_bare(nodes: u8, bare: u8) -> Self {
         let node = |number: u8| Node {
             machine: Machine::numbered(&format!("n{number}"), 10 + number),
             pods: format!("10.244.{number}.0/24"),
             pods6: format!("fd00:10:244:{number:x}::/64"),
+            bare: number > nodes,
         };
         Self {
             client: Machine::numbered("client", 1),
             control: Machine::numbered("cp", 10),
-            nodes: (1..=nodes).map(node).collect(),
+            nodes: (1..=nodes.saturating_add(bare)).map(node).collect(),
         }
+    }
+
+    /// The nodes on which pods run.
+    pub fn kubelets(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| !node.bare)
     }
 
     /// Every machine on the segment.

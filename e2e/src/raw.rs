@@ -1,8 +1,9 @@
-//! The system calls that std and socket2 have no safe form of: `kill`, binding a packet socket to
-//! an interface, and receiving with the kernel's time stamp. The only unsafe code of the crate.
+//! The system calls that std and socket2 have no safe form of: `kill`, `setns`, binding a packet
+//! socket to an interface, and receiving with the kernel's time stamp. The only unsafe code of the crate.
 #![expect(unsafe_code, reason = "libc calls, each with its own SAFETY note")]
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{Error, Result};
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, RawFd};
@@ -22,8 +23,8 @@ pub fn packet_socket(interface: &str, ethertype: u16) -> Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     socket.set_nonblocking(true)?;
     // Replies arrive in bursts while this process waits for a core.
-    socket.set_recv_buffer_size(4 << 20)?;
-    switch_on(socket.as_raw_fd(), libc::SO_TIMESTAMPNS)?;
+    set(socket.as_raw_fd(), libc::SO_RCVBUFFORCE, 16 << 20)?;
+    set(socket.as_raw_fd(), libc::SO_TIMESTAMPNS, 1)?;
 
     let name = CString::new(interface)?;
     // SAFETY: the name is a C string that outlives the call.
@@ -98,21 +99,26 @@ pub fn wait_readable(socket: &Socket, at_most: Duration) -> Result<()> {
     }
 }
 
+/// Moves the calling thread into another network namespace.
+pub fn enter_network(namespace: &File) -> Result<()> {
+    // SAFETY: setns takes no pointers; the file stays open during the call.
+    checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
+}
+
 /// Lets the calling thread go before ordinary ones. Without the right to, it stays as it is.
 pub fn prefer_this_thread() {
     // SAFETY: setpriority takes no pointers; 0 is the calling thread.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) };
 }
 
-fn switch_on(fd: RawFd, option: i32) -> Result<()> {
-    let on: i32 = 1;
+fn set(fd: RawFd, option: i32, value: i32) -> Result<()> {
     // SAFETY: the option's value is an int on this stack, its size is passed with it.
     checked(unsafe {
         libc::setsockopt(
             fd,
             libc::SOL_SOCKET,
             option,
-            (&raw const on).cast(),
+            (&raw const value).cast(),
             length(size_of::<i32>())?,
         )
     })

@@ -102,6 +102,18 @@ impl Folder {
     /// Starts a long-running program in a namespace, its output in a log, its pid on record. The
     /// record is written at once: an interrupted start leaves nothing unknown behind.
     pub fn spawn(&self, name: &str, space: &str, program: &Path, args: &[String]) -> Result<()> {
+        self.spawn_with(name, space, program, args, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn spawn_with(
+        &self,
+        name: &str,
+        space: &str,
+        program: &Path,
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<()> {
         use std::os::unix::process::CommandExt;
 
         anyhow::ensure!(!crate::interrupt::requested(), "interrupted before starting {name}");
@@ -111,6 +123,7 @@ impl Folder {
             // The runtime looks for runc and iptables here; the caller's PATH may lack sbin.
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", &self.root)
+            .envs(env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

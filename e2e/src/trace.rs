@@ -69,6 +69,22 @@ pub struct Rivalry {
     pub sure: usize,
 }
 
+impl Rivalry {
+    /// How long it lasted; each ask stands for the time to the next.
+    pub fn length(&self, interval: Duration) -> Duration {
+        self.to.saturating_sub(self.from) + interval
+    }
+}
+
+/// An ask that the observer made late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    pub at: Duration,
+    pub by: Duration,
+    /// Whole intervals in which it did not ask at all.
+    pub skipped: usize,
+}
+
 /// Everything an observer saw.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
@@ -78,10 +94,8 @@ pub struct Trace {
     pub asks: Vec<Duration>,
     pub answers: Vec<Answer>,
     pub announcements: Vec<Announcement>,
-    /// How late the observer was at worst. Judge a trace only when this is small.
-    pub lag: Duration,
-    /// Intervals in which it did not ask at all, being late.
-    pub skipped: usize,
+    /// When the observer itself was late.
+    pub late: Vec<Late>,
     pub end: Duration,
     names: BTreeMap<Mac, String>,
 }
@@ -219,6 +233,16 @@ impl Trace {
         Ok(())
     }
 
+    /// How late the observer was at worst. Judge a trace only when this is small.
+    pub fn lag(&self) -> Duration {
+        self.late.iter().map(|late| late.by).max().unwrap_or_default()
+    }
+
+    /// Intervals in which it did not ask at all, being late.
+    pub fn skipped(&self) -> usize {
+        self.late.iter().map(|late| late.skipped).sum()
+    }
+
     /// The trace from this time on.
     #[must_use]
     pub fn since(&self, instant: Duration) -> Self {
@@ -227,10 +251,12 @@ impl Trace {
         let from = self.asks.get(first).copied().unwrap_or(self.end);
         let answer = self.answers.partition_point(|answer| answer.at < from);
         let said = self.announcements.partition_point(|it| it.at < from);
+        let late = self.late.partition_point(|late| late.at < from);
         Self {
             asks: self.asks[first..].to_vec(),
             answers: self.answers[answer..].to_vec(),
             announcements: self.announcements[said..].to_vec(),
+            late: self.late[late..].to_vec(),
             addresses: self.addresses.clone(),
             names: self.names.clone(),
             ..*self

@@ -42,7 +42,7 @@ impl<'a> Progress<'a> {
 }
 
 /// Brings a lab up; removes an earlier one first. On failure everything but the logs is removed.
-pub fn up(folder: &Folder, nodes: u8, progress: &Progress<'_>) -> Result<Lab> {
+pub fn up(folder: &Folder, plan: Plan, progress: &Progress<'_>) -> Result<Lab> {
     let cgroups = host::check()?;
     // Building takes minutes the first time: before anything runs, so that an interrupt leaves
     // nothing behind.
@@ -52,7 +52,7 @@ pub fn up(folder: &Folder, nodes: u8, progress: &Progress<'_>) -> Result<Lab> {
         progress.tell("an earlier lab is up or was left behind; removing it");
         crate::down::down(folder, crate::down::Logs::Remove)?;
     }
-    let facts = Facts { plan: Plan::of(nodes), parts };
+    let facts = Facts { plan, parts };
     let lab = Lab { folder: folder.clone(), facts };
     let built = assemble(&lab, &images, cgroups, progress);
     if let Err(error) = built {
@@ -80,7 +80,7 @@ fn assemble(
 
     progress.tell("starting the API server and the container runtimes");
     control::start_api(lab)?;
-    for node in &plan.nodes {
+    for node in plan.kubelets() {
         node::start_runtime(lab, node)?;
     }
     let archives = images::archives(images)?;
@@ -90,7 +90,7 @@ fn assemble(
     progress.tell("the API server answers");
 
     control::start_controllers(lab)?;
-    for node in &plan.nodes {
+    for node in plan.kubelets() {
         node::start_kubelet(lab, node)?;
     }
     addons::apply(lab)?;
@@ -110,7 +110,7 @@ fn is_ready(node: &serde_json::Value) -> bool {
 }
 
 fn await_nodes(lab: &Lab, what: &str, holds: fn(&serde_json::Value) -> bool) -> Result<()> {
-    let want = lab.facts.plan.nodes.len();
+    let want = lab.facts.plan.kubelets().count();
     await_in(lab, &format!("{want} nodes {what}"), || {
         let list: serde_json::Value =
             serde_json::from_str(&lab.kubectl(&["get", "nodes", "-o", "json"])?)?;

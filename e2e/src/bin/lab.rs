@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use e2e::cluster::Lab;
 use e2e::down::{Logs, down};
 use e2e::namespace::{existing, inside};
 use e2e::observer::Observer;
-use e2e::plan::{CLIENT, PREFIX};
+use e2e::plan::{CLIENT, PREFIX, Plan};
 use e2e::process::{Process, with_descendants};
 use e2e::state::Folder;
 use e2e::wait::{Look, until_blocking};
-use e2e::{interrupt, up};
+use e2e::{bare, interrupt, up};
 
 /// Real Kubernetes on one machine: every node a network namespace, one bridge as the wire.
 #[derive(Parser)]
@@ -32,8 +32,16 @@ struct Args {
 enum Task {
     /// Bring the cluster up; an earlier one is removed.
     Up {
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
         nodes: u8,
+        /// And nodes without a kubelet, each with a speaker of its own after `lab join`.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=50))]
+        bare: u8,
+    },
+    /// Start a speaker on every node without a kubelet. The chart must be installed.
+    Join {
+        /// The speaker, as it is in the image.
+        program: PathBuf,
     },
     /// Remove the cluster and whatever a crashed one left.
     Down,
@@ -106,13 +114,14 @@ fn listen_for_interrupts() -> Result<()> {
 fn perform(task: Task) -> Result<ExitCode> {
     let folder = Folder::from_env();
     match task {
-        Task::Up { nodes } => {
+        Task::Up { nodes, bare } => {
             let say = |line: &str| println!("lab: {line}");
             let progress = up::Progress::new(&say);
-            let lab = up::up(&folder, nodes, &progress)?;
+            let lab = up::up(&folder, Plan::with_bare(nodes, bare), &progress)?;
             progress.tell("up");
             println!("kubectl: {}", lab.folder.path("bin/kubectl").display());
         }
+        Task::Join { program } => return join(&program),
         Task::Down => {
             down(&folder, Logs::Remove)?;
             println!("lab: down");
@@ -121,7 +130,11 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Images { files } => {
             let lab = Lab::find()?;
             up::import(&lab, &files)?;
-            println!("lab: {} archives imported into {} nodes", files.len(), lab.nodes().len());
+            println!(
+                "lab: {} archives imported into {} nodes",
+                files.len(),
+                lab.facts.plan.kubelets().count()
+            );
         }
         Task::Kubectl { args } => return run(Lab::find()?.command("kubectl").args(args)),
         Task::Helm { args } => return run(Lab::find()?.command("helm").args(args)),
@@ -168,6 +181,23 @@ fn status(lab: &Lab) -> Result<()> {
     println!("kubectl: {}", lab.folder.path("bin/kubectl").display());
     print!("{}", lab.kubectl(&["get", "nodes", "-o", "wide"])?);
     Ok(())
+}
+
+/// Starts the speakers that no kubelet starts; from the client, which reaches the API.
+fn join(program: &Path) -> Result<ExitCode> {
+    let Ok(lab) = Lab::attach() else {
+        let mut again = inside(CLIENT, std::env::current_exe().context("finding this program")?);
+        Lab::find()?.equip(&mut again);
+        return run(again.arg("join").arg(program));
+    };
+    let program = program.canonicalize().with_context(|| program.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(bare::join(&lab, &program))?;
+    println!(
+        "lab: {} nodes without a kubelet joined",
+        lab.nodes().iter().filter(|it| it.bare).count()
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Watches the wire; from the client, where this program starts itself again.

@@ -9,6 +9,8 @@ mod axis;
 mod chart;
 #[path = "../perfdoc/criterion.rs"]
 mod criterion;
+#[path = "../perfdoc/cumulative.rs"]
+mod cumulative;
 #[path = "../perfdoc/failover.rs"]
 mod failover;
 #[path = "../perfdoc/field.rs"]

@@ -11,6 +11,8 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 84.0;
 const BOTTOM: f64 = 72.0;
+/// As wide as most are.
+const CHARACTER: f64 = 6.6;
 /// Told apart also by those who do not see all colours; shapes differ as well.
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#00805c", "#aa4499"];
 
@@ -28,6 +30,8 @@ pub enum Mark {
     Line,
     /// Shapes with their values beside them.
     Labelled,
+    /// A line alone.
+    Path,
     /// Pale dots, for every single value.
     Dots,
     /// A short bar across, with its value.
@@ -86,11 +90,11 @@ impl Chart<'_> {
         for (at, series) in self.series.iter().enumerate() {
             let colour = COLOURS[at % COLOURS.len()];
             // A bar is longer than it is high.
-            legend += if series.mark == Mark::Bar { 10.0 } else { 0.0 };
+            legend += if matches!(series.mark, Mark::Bar | Mark::Path) { 10.0 } else { 0.0 };
             shape(svg, at, colour, (legend + 5.0, 62.0), series.mark)?;
             let name = escaped(&series.name);
             writeln!(svg, "<text x=\"{:.1}\" y=\"66\">{name}</text>", legend + 20.0)?;
-            legend += 38.0 + 6.6 * width(&series.name);
+            legend += 38.0 + CHARACTER * width(&series.name);
             self.marks(svg, &axis, at, colour)?;
         }
         svg.push_str("</svg>\n");
@@ -113,10 +117,12 @@ impl Chart<'_> {
             svg,
             "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" stroke=\"#222222\" fill=\"none\"/>"
         )?;
+        let columns = u32::try_from(self.x_ticks.len()).unwrap_or(1).max(1);
+        let room = (right - LEFT) / f64::from(columns) / CHARACTER;
         for (place, text) in &self.x_ticks {
             let x = self.across(*place);
             writeln!(svg, "<path d=\"M{x:.1} {bottom}v5\" stroke=\"#222222\"/>")?;
-            for (line, y) in broken(text).iter().zip([20.0, 34.0, 48.0]) {
+            for (line, y) in broken(text, room).iter().zip([20.0, 34.0, 48.0, 62.0]) {
                 let (y, line) = (bottom + y, escaped(line));
                 writeln!(svg, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{line}</text>")?;
             }
@@ -134,13 +140,14 @@ impl Chart<'_> {
     fn marks(&self, svg: &mut String, axis: &Axis, at: usize, colour: &str) -> fmt::Result {
         let Series { mark, points, .. } = &self.series[at];
         let place = |point: &Point| (self.across(point.x), down(axis.place(point.y)));
-        if *mark == Mark::Line {
+        if matches!(mark, Mark::Line | Mark::Path) {
             let path: Vec<_> =
                 points.iter().map(place).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
             let path = path.join("L");
+            let dashes = if *mark == Mark::Path { dashes(at) } else { "" };
             writeln!(
                 svg,
-                "<path d=\"M{path}\" stroke=\"{colour}\" stroke-width=\"2\" fill=\"none\"/>"
+                "<path d=\"M{path}\" stroke=\"{colour}\" stroke-width=\"2\"{dashes} fill=\"none\"/>"
             )?;
         }
         for point in points {
@@ -154,7 +161,9 @@ impl Chart<'_> {
                      M{left:.1} {high:.1}H{right:.1}\" stroke=\"{colour}\" fill=\"none\"/>"
                 )?;
             }
-            shape(svg, at, colour, (x, y), *mark)?;
+            if *mark != Mark::Path {
+                shape(svg, at, colour, (x, y), *mark)?;
+            }
             if matches!(mark, Mark::Labelled | Mark::Bar) {
                 let (x, y, text) = (x + 16.0, y + 4.0, escaped(&(self.show)(point.y)));
                 writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>")?;
@@ -174,15 +183,24 @@ impl Chart<'_> {
     }
 }
 
+/// Lines without marks differ in this.
+fn dashes(at: usize) -> &'static str {
+    ["", " stroke-dasharray=\"9 3\"", " stroke-dasharray=\"3 3\"", " stroke-dasharray=\"9 3 3 3\""]
+        [at % 4]
+}
+
 fn down(place: f64) -> f64 {
     HEIGHT - BOTTOM - place * (HEIGHT - BOTTOM - TOP)
 }
 
 fn shape(svg: &mut String, at: usize, colour: &str, (x, y): (f64, f64), mark: Mark) -> fmt::Result {
     match (mark, at % 3) {
-        (Mark::Bar, _) => {
-            let x = x - 11.0;
-            writeln!(svg, "<path d=\"M{x:.1} {y:.1}h22\" stroke=\"{colour}\" stroke-width=\"3\"/>")
+        (Mark::Bar | Mark::Path, _) => {
+            let (x, dashes) = (x - 11.0, if mark == Mark::Path { dashes(at) } else { "" });
+            writeln!(
+                svg,
+                "<path d=\"M{x:.1} {y:.1}h22\" stroke=\"{colour}\" stroke-width=\"3\"{dashes}/>"
+            )
         }
         (Mark::Dots, _) => {
             writeln!(

@@ -77,14 +77,39 @@ pub const AT_REST: [AtRest; 2] = [
     },
 ];
 
-/// From a fault to the first answer by another node; for a killed or drained one, the time without
-/// an answer. Found by the fault's exact name, so that nothing is compared with another fault.
-pub const FAILOVER: [(&str, &str); 5] = [
-    ("node cut off", "n = 12: 4,114 / 5,476 / 6,502"),
+/// From a fault to the first answer by another node, of one address; for a speaker that is killed,
+/// drained or rolled out, the time without an answer. Found by the fault's exact name, so that
+/// nothing is compared with another fault.
+pub const FAILOVER: [(&str, &str); 6] = [
+    (CUT, "n = 12: 4,114 / 5,476 / 6,502"),
     ("node cut off while the API server is stopped", "n = 3: 5,132 / 5,272 / 6,402"),
     ("speaker killed", "n = 3: 433 / 1,010 / 1,212"),
     ("speaker killed again", "n = 3: 5,290 / 5,868 / 6,073"),
+    ("speakers rolled out", "n = 2: 63.6, 84.4"),
     ("node drained", "n = 6: 10.4 / 33.6 / 63.8"),
+];
+
+/// A node's cable is pulled.
+pub const CUT: &str = "node cut off";
+/// Each value of it, in order.
+pub const CUT_MS: [f64; 12] = [
+    4114.0, 5054.0, 5106.0, 5117.0, 5300.0, 5434.0, 5518.0, 5682.0, 5752.0, 5842.0, 6256.0, 6502.0,
+];
+
+/// For how long two MACs answered afterwards, in milliseconds.
+pub const TWO_ANSWERED: [(&str, &str); 4] = [
+    (CUT, "n = 11: 940 / 7,412 / over 17,290"),
+    ("speaker killed again", "n = 3: 180 in one run"),
+    ("speakers rolled out", "n = 2: 190, 205"),
+    ("node drained", "n = 6: 0 / 0 / 0"),
+];
+
+/// Owner changes afterwards; after a cut, of one address.
+pub const OWNER_CHANGES: [(&str, &str); 4] = [
+    (CUT, "n = 11: 29 / 310 / 773"),
+    ("speaker killed again", "n = 3: 2 / 2 / 8"),
+    ("speakers rolled out", "n = 2: 298, 368"),
+    ("node drained", "n = 6: 1 of each"),
 ];
 
 /// Stripped, for linux/amd64.

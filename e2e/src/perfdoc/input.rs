@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::scale::Scale;
 use crate::wire::Wire;
 
-/// The circumstances of some results, as `e2e/bench` notes them.
+/// The circumstances of some results, as `e2e/bench` and `e2e/bench-failover` note them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Run {
     pub date: String,
@@ -23,11 +23,24 @@ pub struct Run {
     pub load_average_at_start: String,
 }
 
-/// How long addresses went unanswered because of one kind of fault.
+/// What one kind of fault did, as `e2e/bench-failover` leaves it; one value a run.
 #[derive(Debug, Deserialize)]
 pub struct Fault {
-    pub fault: String,
+    #[serde(rename = "fault")]
+    pub name: String,
+    /// Speakers in the cluster.
+    pub nodes: u64,
+    /// How long addresses went unanswered.
     pub milliseconds: Vec<f64>,
+    /// For how long two MACs answered for one address afterwards.
+    #[serde(default)]
+    pub two_answered_ms: Vec<f64>,
+    /// How often owners changed afterwards, all addresses together.
+    #[serde(default)]
+    pub owner_changes: Vec<u64>,
+    /// Runs that do not count, because the observer was late.
+    #[serde(default)]
+    pub discarded: u64,
 }
 
 /// One file of the product, in bytes.
@@ -44,8 +57,9 @@ pub struct Input {
     pub machine: Machine,
     /// Of the criterion benchmarks and the one on the wire.
     pub micro_run: Option<Run>,
-    /// Of everything in the lab.
+    /// Of everything in the lab but the faults.
     pub lab_run: Option<Run>,
+    pub failover_run: Option<Run>,
     pub benchmarks: Benchmarks,
     pub wire: Option<Wire>,
     pub scale: Option<Scale>,
@@ -68,6 +82,7 @@ impl Input {
         Ok(Self {
             micro_run: optional(root, "target/bench/micro.run.json", &mut missing)?,
             lab_run: optional(root, "target/bench/lab.run.json", &mut missing)?,
+            failover_run: optional(root, "target/bench/failover.run.json", &mut missing)?,
             sizes: sizes(root, &machine.host, &mut missing)?,
             date,
             machine,

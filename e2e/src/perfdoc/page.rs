@@ -19,21 +19,29 @@ pub struct Page {
 }
 
 /// Every plot that any page may have.
-pub const PLOTS: [&str; 5] =
-    ["allocation.svg", "respond.svg", "engine.svg", "arp.svg", "failover.svg"];
+pub const PLOTS: [&str; 7] = [
+    "allocation.svg",
+    "respond.svg",
+    "engine.svg",
+    "arp.svg",
+    "failover.svg",
+    "failover-cable.svg",
+    "failover-silent.svg",
+];
 
 /// As wide as the other pages.
 const LINE: usize = 108;
 
 const INTRODUCTION: &str = "\
-<!-- Written by `make bench`. What is changed here by hand is lost. -->
+<!-- Written by `make bench` and `make bench-failover`. What is changed here by hand is lost. -->
 
 # Performance
 
-`make bench` measures all this and writes this page. Every figure is from the machine and the runs named
-below, except in columns headed *MetalLB 0.16.1, another run*. Those were measured on another day, in a lab
-of the same kind: three worker nodes in network namespaces of one machine with two cores. Compare their size,
-not their last digit. Where such a column is empty, there is no figure to set beside ours.
+`make bench` and `make bench-failover` measure all this and write this page. Every figure is from the
+machine and the runs named below, except in columns headed *MetalLB 0.16.1, another run*. Those were measured
+on another day, in a lab of the same kind: three worker nodes in network namespaces of one machine with two
+cores. Compare their size, not their last digit. Where such a column is empty, there is no figure to set
+beside ours.
 
 *n* is how often something was measured. Where many calls make one sample, it is the number of samples.
 ";
@@ -144,6 +152,7 @@ impl Page {
                 !input.benchmarks.is_empty() || input.wire.is_some(),
             ),
             ("The lab", &input.lab_run, input.scale.is_some()),
+            ("Faults", &input.failover_run, input.failover.is_some()),
         ];
         let mut rows = Vec::new();
         for (name, run, has_figures) in runs {
@@ -158,11 +167,9 @@ impl Page {
         if !rows.is_empty() {
             self.columns(&["Run", "Date", "Commit", "Load average before it"], " --- |", &rows);
         }
-        let commits =
-            [&input.micro_run, &input.lab_run].map(|run| run.as_ref().map(|run| &run.commit));
-        if let [Some(micro), Some(lab)] = commits
-            && micro != lab
-        {
+        let runs = [&input.micro_run, &input.lab_run, &input.failover_run];
+        let commits: Vec<_> = runs.into_iter().flatten().map(|run| &run.commit).collect();
+        if commits.windows(2).any(|pair| pair[0] != pair[1]) {
             self.note("the runs were made from DIFFERENT commits; the page says which");
         }
     }

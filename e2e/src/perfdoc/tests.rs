@@ -50,7 +50,7 @@ impl Root {
         for (at, line) in fs::read_to_string(sample("benchmarks.tsv"))?.lines().enumerate() {
             criterion_folder(&root.0, at, line)?;
         }
-        for file in ["arp_wire", "scale", "failover", "micro.run", "lab.run"] {
+        for file in ["arp_wire", "scale", "failover", "micro.run", "lab.run", "failover.run"] {
             let file = format!("{file}.json");
             fs::copy(sample(&file), root.0.join("target/bench").join(&file))?;
         }

@@ -75,8 +75,8 @@ impl fmt::Display for Trace {
             self.asks.len(),
             self.interval,
             self.end.as_secs_f64(),
-            self.lag,
-            self.skipped,
+            self.lag(),
+            self.skipped(),
         )?;
         for &ip in &self.addresses {
             writeln!(f, "  {ip}")?;

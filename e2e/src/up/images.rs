@@ -33,8 +33,7 @@ pub fn import(lab: &Lab, archives: &[PathBuf]) -> Result<()> {
         let nodes: Vec<_> = lab
             .facts
             .plan
-            .nodes
-            .iter()
+            .kubelets()
             .map(|node| scope.spawn(move || import_into(lab, node, archives)))
             .collect();
         nodes

@@ -168,7 +168,7 @@ fn kubelet(folder: &Folder, node: &Node) -> Value {
 /// the API must reach Services too, and a name without a Node object costs half a minute.
 pub(super) fn start_proxies(lab: &Lab) -> Result<()> {
     let plan = &lab.facts.plan;
-    for node in &plan.nodes {
+    for node in plan.kubelets() {
         start_proxy(lab, &node.name, &node.namespace, &node.name)?;
     }
     match plan.nodes.first() {

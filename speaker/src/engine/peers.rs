@@ -140,7 +140,11 @@ impl Peers {
 
     /// Whether enough is known of the others to act upon.
     pub(super) fn is_settled(&self, now: Moment) -> bool {
-        self.mesh.is_settled(now) && self.sync.is_done(self.lives.present(), now)
+        let there = |(_, life): &(&NodeName, Life)| {
+            matches!(life, Life::Present | Life::Suspected(_))
+        };
+        let there = self.lives.iter().filter(there).map(|(node, _)| node);
+        self.mesh.is_settled(now) && self.sync.is_done(there, now)
     }
 
     /// When `is_settled` is true in any case.

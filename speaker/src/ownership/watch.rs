@@ -99,6 +99,14 @@ pub struct Surroundings<'a> {
     pub nonce: &'a mut dyn FnMut() -> u64,
 }
 
+impl Surroundings<'_> {
+    /// Whether anybody at all was heard since then: a member that answered, or any host's frame.
+    fn heard_since(&self, since: Moment) -> bool {
+        let after = |moment: Option<Moment>| moment.is_some_and(|moment| moment >= since);
+        after(self.proof) || after(self.frames)
+    }
+}
+
 /// The members in this one's charge.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -129,6 +137,15 @@ struct Doubt {
     since: Moment,
     next_round: Moment,
     is_vetoed: bool,
+    /// It was time for a verdict, and nobody at all was heard: it may be we who are cut off. Once
+    /// somebody is heard the doubt begins anew.
+    is_blind: bool,
+}
+
+impl Doubt {
+    fn new(nonce: u64, now: Moment) -> Self {
+        Self { nonce, since: now, next_round: now, is_vetoed: false, is_blind: false }
+    }
 }
 
 impl Watch {
@@ -262,8 +279,7 @@ impl Charge {
             self.look_into(node, around, now, acts);
         } else if self.misses >= MISSES && now >= self.hush {
             let nonce = (around.nonce)();
-            let doubt = Doubt { nonce, since: now, next_round: now, is_vetoed: false };
-            self.doubt = Some(doubt);
+            self.doubt = Some(Doubt::new(nonce, now));
             self.look_into(node, around, now, acts);
         } else if now >= self.next_ask {
             self.next_ask = now + ASK_EVERY;
@@ -309,11 +325,16 @@ impl Charge {
             self.hush = now + HUSH;
             return;
         }
+        let has_company = around.heard_since(doubt.since);
+        if doubt.is_blind && has_company {
+            *doubt = Doubt::new(doubt.nonce, now);
+        }
         if now < doubt.next_round {
             return;
         }
         let (nonce, since) = (doubt.nonce, doubt.since);
         let is_due = now >= since + DOUBT;
+        doubt.is_blind = is_due && !has_company;
         doubt.next_round = now + round_after(now.since(since));
         if is_due && let Some(gone) = self.verdict(node, since, around, now) {
             self.doubt = None;
@@ -355,7 +376,7 @@ impl Charge {
             return Some(Some(false));
         }
         // Whoever hears nobody may be the one that is cut off, and must conclude nothing.
-        if !after(around.proof) && !after(around.frames) {
+        if !around.heard_since(since) {
             return None;
         }
         let is_certain = self.has_witness
@@ -373,7 +394,9 @@ impl Charge {
     ) {
         if let Some(doubt) = &self.doubt {
             let since = doubt.since;
-            if self.testified.is_some_and(|at| at >= since) {
+            if doubt.is_blind && around.heard_since(since) {
+                self.doubt = Some(Doubt::new(doubt.nonce, now));
+            } else if self.testified.is_some_and(|at| at >= since) {
                 self.doubt = None;
                 self.next_question = now + NODE_EVERY;
             } else if now >= doubt.next_round {
@@ -382,7 +405,7 @@ impl Charge {
         } else if now >= self.next_question {
             let nonce = (around.nonce)();
             let next_round = now + DOUBT_ROUND;
-            self.doubt = Some(Doubt { nonce, since: now, next_round, is_vetoed: false });
+            self.doubt = Some(Doubt { next_round, ..Doubt::new(nonce, now) });
             acts.push(Act::Question(node.clone()));
         }
         self.ask_missing(node, around, now, acts);
@@ -396,15 +419,16 @@ impl Charge {
         now: Moment,
         acts: &mut Vec<Act>,
     ) {
-        let after = |moment: Option<Moment>| moment.is_some_and(|moment| moment >= since);
-        let in_touch = after(around.proof) || after(around.frames);
-        if now >= since + DOUBT && self.has_witness && in_touch {
+        let is_due = now >= since + DOUBT;
+        let has_company = around.heard_since(since);
+        if is_due && self.has_witness && has_company {
             self.doubt = None;
             acts.push(Act::Verdict { node: node.clone(), gone: true });
             return;
         }
         if let Some(doubt) = &mut self.doubt {
             doubt.next_round = now + round_after(now.since(since));
+            doubt.is_blind = is_due && !has_company;
         }
         acts.push(Act::Question(node.clone()));
         acts.push(Act::Count);

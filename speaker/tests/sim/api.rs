@@ -87,9 +87,10 @@ impl Truth {
         let mut group: BTreeSet<IpAddr> = BTreeSet::new();
         group.extend(self.services.get(service).iter().flat_map(|facts| &facts.addresses));
         loop {
-            let tied = self.services.values().filter(|facts| {
-                facts.addresses.iter().any(|address| group.contains(address))
-            });
+            let tied = self
+                .services
+                .values()
+                .filter(|facts| facts.addresses.iter().any(|address| group.contains(address)));
             let more: BTreeSet<IpAddr> = tied.flat_map(|facts| facts.addresses.clone()).collect();
             if more.len() <= group.len() {
                 return group;
@@ -159,7 +160,9 @@ impl World {
 
     pub(crate) fn relist(&mut self, id: NodeId) {
         self.nodes[id].relisting = false;
-        if !self.api_answers(id) || self.deaf_watches.contains(&id) || self.nodes[id].agent.is_none()
+        if !self.api_answers(id)
+            || self.deaf_watches.contains(&id)
+            || self.nodes[id].agent.is_none()
         {
             return;
         }
@@ -217,10 +220,11 @@ impl World {
         agent.tidied = true;
         let own = self.truth.records.values().filter(|record| record.node == node.name);
         for record in own {
-            let address = self.truth.services.get(&record.service).and_then(|facts| facts.addresses.first());
-            let kept = address.is_some_and(|address| {
-                matches!(address, IpAddr::V4(v4) if agent.desired.contains_key(v4))
-            });
+            let address =
+                self.truth.services.get(&record.service).and_then(|facts| facts.addresses.first());
+            let kept = address.is_some_and(
+                |address| matches!(address, IpAddr::V4(v4) if agent.desired.contains_key(v4)),
+            );
             if !kept {
                 node.writes.push_back(Write::Record(record.service.clone(), None));
             }

@@ -109,25 +109,18 @@ impl Fault {
         text.split(['(', ' ']).next().unwrap_or_default().to_owned()
     }
 
-    /// The node it befalls, if it is one.
-    pub(crate) const fn victim(&self) -> Option<NodeId> {
-        match self {
-            Self::Crash(id)
-            | Self::Cut(id)
-            | Self::DeadPort(id, _)
-            | Self::Unplug(id, _)
-            | Self::Flap(id, _)
-            | Self::Pause(id)
-            | Self::Kill(id)
-            | Self::Hang(id)
-            | Self::Restart(id)
-            | Self::OneWay(id, _)
-            | Self::StaleWatch(id)
-            | Self::ClockJump(id, _)
-            | Self::Exclude(id)
-            | Self::Drain(id) => Some(*id),
-            _ => None,
-        }
+    /// It is over when the agents concerned are at work again, whenever that is.
+    pub(crate) const fn brings_agents_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Restart(_)
+                | Self::Rollout
+                | Self::RestartAll
+                | Self::AddNode
+                | Self::Crash(_)
+                | Self::Kill(_)
+                | Self::ClockJump(..)
+        )
     }
 
     /// Nothing about who answers may change by it, and it excuses nothing: it may come with another

@@ -36,9 +36,21 @@ pub(crate) enum Happening {
     ReadFile(NodeId, Life),
     /// A node's reporter writes.
     Write(NodeId),
-    Frame { segment: Segment, to: Station, frame: Rc<[u8]> },
-    Datagram { to: NodeId, bytes: Rc<[u8]> },
-    Hangup { node: NodeId, life: Life, addr: SocketAddr, of: Life },
+    Frame {
+        segment: Segment,
+        to: Station,
+        frame: Rc<[u8]>,
+    },
+    Datagram {
+        to: NodeId,
+        bytes: Rc<[u8]>,
+    },
+    Hangup {
+        node: NodeId,
+        life: Life,
+        addr: SocketAddr,
+        of: Life,
+    },
     /// An agent looks after the connections it was told to keep.
     Connect(NodeId, Life),
     /// Other hosts on the segment are heard.

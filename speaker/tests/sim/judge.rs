@@ -42,6 +42,8 @@ pub(crate) struct Watch {
     /// Nobody has answered since the first; of that, it counts from the second on.
     pub(crate) gap: Option<(At, At)>,
     pub(crate) overlap: Option<At>,
+    /// Who took part in that.
+    pub(crate) among: BTreeSet<(NodeId, MacAddr)>,
     /// The last MAC that was the only one.
     pub(crate) learned: Option<MacAddr>,
 }
@@ -105,7 +107,8 @@ impl World {
                     let agent = self.nodes[*id].agent.as_ref()?;
                     let entry = agent.desired.get(&address)?;
                     let port = agent.ports.iter().find(|port| port.index == link)?;
-                    let mac = entry.answer.mac(link, port.mac).filter(|_| entry.links.includes(link))?;
+                    let mac =
+                        entry.answer.mac(link, port.mac).filter(|_| entry.links.includes(link))?;
                     Some((*id, mac))
                 });
                 let speakers = speakers.collect();
@@ -116,7 +119,13 @@ impl World {
         self.start_audit();
     }
 
-    fn update(&mut self, client: usize, address: Ipv4Addr, speakers: Vec<(NodeId, MacAddr)>, wanted: bool) {
+    fn update(
+        &mut self,
+        client: usize,
+        address: Ipv4Addr,
+        speakers: Vec<(NodeId, MacAddr)>,
+        wanted: bool,
+    ) {
         let key = (client, address);
         let mut watch = self.judge.watches.remove(&key).unwrap_or_default();
         watch.macs = speakers.iter().map(|(_, mac)| *mac).collect();
@@ -155,7 +164,10 @@ impl World {
     }
 
     fn note_gap(&mut self, (since, counted): (At, At)) {
-        if since == counted && since > SEC && let Some(kind) = self.only_fault(since) {
+        if since == counted
+            && since > SEC
+            && let Some(kind) = self.only_fault(since)
+        {
             self.stats.gap(&kind, self.now - since);
         }
     }
@@ -163,6 +175,7 @@ impl World {
     fn update_overlap(&mut self, address: Ipv4Addr, watch: &mut Watch) {
         if watch.macs.len() > 1 {
             let since = *watch.overlap.get_or_insert(self.now);
+            watch.among.extend(&watch.speakers);
             if since == self.now {
                 let speakers = watch.speakers.clone();
                 self.say_loud(|| format!("two MACs for {address}: {speakers:?}"));
@@ -173,6 +186,7 @@ impl World {
                 self.stats.overlap(&kind, self.now - since);
             }
             watch.overlap = None;
+            watch.among.clear();
         }
         if watch.overlap.is_some() {
             self.judge_overlap("I1", address, watch);
@@ -196,14 +210,17 @@ impl World {
             for group in &groups {
                 let key = (client, group[0]);
                 let mut watch = watched.remove(&key).unwrap_or_default();
-                let parts = group.iter().filter_map(|address| self.judge.watches.get(&(client, *address)));
+                let parts =
+                    group.iter().filter_map(|address| self.judge.watches.get(&(client, *address)));
                 watch.speakers = parts.flat_map(|part| part.speakers.clone()).collect();
                 watch.macs = watch.speakers.iter().map(|(_, mac)| *mac).collect();
                 if watch.macs.len() > 1 {
                     watch.overlap.get_or_insert(self.now);
+                    watch.among.extend(&watch.speakers);
                     self.judge_overlap("I7", group[0], &watch);
                 } else {
                     watch.overlap = None;
+                    watch.among.clear();
                 }
                 self.judge.groups.insert(key, watch);
             }

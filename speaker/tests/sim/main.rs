@@ -43,7 +43,7 @@ fn seeds() {
         return;
     }
     let (base, count) = (runs::setting("SEED_BASE", 1), runs::setting("SEEDS", 60));
-    let (failed, _) = runs::many(base, count, usize::MAX, schedule::draw);
+    let (failed, stats) = runs::many(base, count, usize::MAX, schedule::draw);
     let mut kinds: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for (seed, violation) in &failed {
         kinds.entry(violation.invariant).or_default().push(*seed);
@@ -51,9 +51,12 @@ fn seeds() {
     for (invariant, seeds) in &kinds {
         let some: Vec<u64> = seeds.iter().copied().take(20).collect();
         eprintln!("{invariant}: {} seeds, {some:?}", seeds.len());
+        let texts = failed.iter().filter(|(_, violation)| violation.invariant == *invariant);
+        texts.take(3).for_each(|(seed, violation)| eprintln!("    {seed}: {}", violation.text));
     }
     if let Some((seed, violation)) = failed.first() {
         eprintln!("\n{}", runs::explain(&schedule::draw(*seed), violation));
         panic!("{} of {count} seeds failed, the first is {seed}", failed.len());
     }
+    stats.must_be_quick();
 }

@@ -142,7 +142,8 @@ impl Node {
     pub(crate) fn links(&self) -> Vec<LinkFacts> {
         let link = |segment: Segment| {
             let index = link_on(segment);
-            let mut link = LinkFacts::ethernet(index, &format!("eth{segment}"), mac(self.id, segment));
+            let mut link =
+                LinkFacts::ethernet(index, &format!("eth{segment}"), mac(self.id, segment));
             link.carrier = self.cables[segment];
             link.addresses = vec![format!("{}/16", address(self.id, segment)).parse().unwrap()];
             link

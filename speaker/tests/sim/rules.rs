@@ -50,7 +50,13 @@ impl World {
     }
 
     /// I2.
-    pub(crate) fn judge_gap(&mut self, client: usize, address: Ipv4Addr, watch: &Watch, over: bool) {
+    pub(crate) fn judge_gap(
+        &mut self,
+        client: usize,
+        address: Ipv4Addr,
+        watch: &Watch,
+        over: bool,
+    ) {
         let Some((since, counted)) = watch.gap else { return };
         let exempt = self.now < BEGINNING || self.judge.taken.contains(&address);
         let context: Vec<&Episode> = self.context(since).collect();
@@ -63,7 +69,7 @@ impl World {
         let counted = counted.max(if since < BEGINNING { BEGINNING - BLINK } else { 0 });
         let lasted = self.now - counted.min(self.now);
         if lasted > limit && (over || self.has_candidate(client, address)) {
-            let (from, for_ms) = (show(since), lasted / MS);
+            let (from, for_ms) = (show(since), (self.now - since) / MS);
             let bound = limit / MS;
             let text = format!(
                 "{address} unanswered to client {client} since {from}, for {for_ms} ms of {bound}"
@@ -73,7 +79,8 @@ impl World {
     }
 
     fn gap_limit(&self, address: Ipv4Addr, watch: &Watch, only: &Episode) -> Option<At> {
-        let victims = |id: NodeId| watch.learned.and_then(node::owner_of).is_some_and(|o| o.0 == id);
+        let victims =
+            |id: NodeId| watch.learned.and_then(node::owner_of).is_some_and(|o| o.0 == id);
         let fault = &only.fault;
         match fault {
             Fault::Flap(id, _) => victims(*id).then_some(3 * SEC).or(Some(BLINK)),
@@ -95,7 +102,7 @@ impl World {
         let context: Vec<&Episode> = self.context(since).collect();
         let involved = |id: NodeId| {
             let of = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
-            watch.speakers.iter().any(|(speaker, mac)| *speaker == id || of(*mac))
+            watch.among.iter().any(|(speaker, mac)| *speaker == id || of(*mac))
         };
         let mut limit = if context.len() > 1 { HEALING } else { OVERLAP };
         let mut excused_until = 0;
@@ -119,7 +126,8 @@ impl World {
         }
         let lasted = now - since.max(excused_until);
         if lasted > limit {
-            let who: Vec<String> = watch.speakers.iter().map(|(id, mac)| format!("n{id} {mac}")).collect();
+            let who: Vec<String> =
+                watch.among.iter().map(|(id, mac)| format!("n{id} {mac}")).collect();
             let who = who.join(", ");
             let (for_ms, bound) = (lasted / MS, limit / MS);
             let text = format!("{address} answered by {who} for {for_ms} ms of {bound}");
@@ -129,7 +137,8 @@ impl World {
 
     /// I3, I4, I5: an address is at another MAC now.
     pub(crate) fn changed(&mut self, client: usize, address: Ipv4Addr, from: MacAddr, to: MacAddr) {
-        let place = |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
+        let place =
+            |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
         self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
         let context: Vec<&Episode> = self.context(self.now).collect();
         if self.now < BEGINNING || context.iter().any(|e| self.may_move(e, address, from, to)) {
@@ -138,7 +147,11 @@ impl World {
         let agents = |episode: &&Episode| {
             matches!(
                 episode.fault,
-                Fault::Kill(_) | Fault::Hang(_) | Fault::Restart(_) | Fault::Rollout | Fault::ClockJump(..)
+                Fault::Kill(_)
+                    | Fault::Hang(_)
+                    | Fault::Restart(_)
+                    | Fault::Rollout
+                    | Fault::ClockJump(..)
             )
         };
         let invariant = match context[..] {
@@ -192,9 +205,15 @@ impl World {
         for ((client, address), watch) in &self.judge.watches {
             let expected = wanted.contains(address) && !self.judge.taken.contains(address);
             let cached = self.caches[*client].get(address).map(|(mac, _)| *mac);
-            if expected && self.has_candidate(*client, *address) && watch.macs.len() == 1 && cached != watch.learned
+            if expected
+                && self.has_candidate(*client, *address)
+                && watch.macs.len() == 1
+                && cached != watch.learned
             {
-                odd = Some(format!("client {client} has {cached:?} for {address}, not {:?}", watch.learned));
+                odd = Some(format!(
+                    "client {client} has {cached:?} for {address}, not {:?}",
+                    watch.learned
+                ));
             }
         }
         let alive: std::collections::BTreeSet<_> =

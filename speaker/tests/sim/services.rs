@@ -23,7 +23,12 @@ pub(crate) fn ip(number: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(0xc000_0200 + u32::try_from(number).unwrap())
 }
 
-pub(crate) fn service(number: usize, life: u32, addresses: Vec<IpAddr>, traffic: Traffic) -> ServiceFacts {
+pub(crate) fn service(
+    number: usize,
+    life: u32,
+    addresses: Vec<IpAddr>,
+    traffic: Traffic,
+) -> ServiceFacts {
     ServiceFacts {
         uid: format!("uid-{number}-{life}"),
         addresses,

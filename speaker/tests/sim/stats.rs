@@ -34,6 +34,21 @@ impl Stats {
         quantile(self.gaps.get(kind)?, permille)
     }
 
+    /// I2, over all runs: what holds for the median and the 99th percentile.
+    pub(crate) fn must_be_quick(&self) {
+        for kind in ["Crash", "Cut", "Unplug", "DeadPort"] {
+            let few = self.gaps.get(kind).is_none_or(|samples| samples.len() < 100);
+            if !few {
+                let (half, most) = (self.quantile(kind, 500), self.quantile(kind, 990));
+                assert!(half <= Some(500 * MS), "{kind}: median {half:?} us");
+                assert!(most <= Some(1_000 * MS), "{kind}: 99th percentile {most:?} us");
+            }
+        }
+        let killed = self.gaps.get("Kill").filter(|samples| samples.len() >= 100);
+        let most = killed.and_then(|_| self.quantile("Kill", 990));
+        assert!(most <= Some(200 * MS), "Kill: 99th percentile {most:?} us");
+    }
+
     pub(crate) fn print(&self) {
         for (title, table) in [("unanswered", &self.gaps), ("two MACs", &self.overlaps)] {
             eprintln!("{title:>22}      n    min median    p99    max   ms");

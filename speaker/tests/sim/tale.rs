@@ -57,15 +57,13 @@ impl World {
             Effect::Transmit { link, address, .. } => {
                 format!("announces {address} on {}", link.0)
             }
-            Effect::Question { link, frame } => {
-                match speaker::wire::arp::ArpFrame::parse(frame) {
-                    Ok(frame) => format!(
-                        "asks on {}: who has {} (from {}, to {})",
-                        link.0, frame.arp.target_ip, frame.arp.sender_ip, frame.destination
-                    ),
-                    Err(_) => "asks something malformed".to_owned(),
-                }
-            }
+            Effect::Question { link, frame } => match speaker::wire::arp::ArpFrame::parse(frame) {
+                Ok(frame) => format!(
+                    "asks on {}: who has {} (from {}, to {})",
+                    link.0, frame.arp.target_ip, frame.arp.sender_ip, frame.destination
+                ),
+                Err(_) => "asks something malformed".to_owned(),
+            },
             Effect::Frame { link, to, bytes } => {
                 format!("link frame on {} to {to}, {} bytes", link.0, bytes.len())
             }

@@ -88,15 +88,15 @@ impl World {
         }
         let fault = self.planned[number].fault.clone();
         self.cuts.retain(|(of, _)| *of != number);
-        let mut over = true;
+        // Those end when the agents are back, see `settle_restarts`.
+        let over = !fault.brings_agents_back();
         match fault {
             Fault::Crash(id) => self.boot(id),
             Fault::Unplug(id, segment) | Fault::Flap(id, segment) => self.plug(id, segment, true),
             Fault::Pause(id) => self.resume(id),
             Fault::Kill(id) | Fault::ClockJump(id, _) => self.start_agent(id),
             Fault::Hang(id) => self.go_on(id),
-            // Those end when the agents are back, see `settle_restarts`.
-            Fault::Restart(_) | Fault::Rollout | Fault::RestartAll => over = false,
+            Fault::Restart(_) | Fault::Rollout | Fault::RestartAll | Fault::AddNode => {}
             Fault::Loss(_) => self.burst = 0,
             Fault::ApiOutage => self.api_away = false,
             Fault::StaleWatch(id) => {
@@ -134,7 +134,10 @@ impl World {
             begun
                 && match &episode.fault {
                     Fault::Restart(id) => active(&self.nodes[*id]),
-                    Fault::RestartAll => self.nodes.iter().all(active),
+                    Fault::Crash(id) | Fault::Kill(id) | Fault::ClockJump(id, _) => {
+                        self.nodes[*id].power && active(&self.nodes[*id])
+                    }
+                    Fault::RestartAll | Fault::AddNode => self.nodes.iter().all(active),
                     _ => false,
                 }
         });

@@ -79,16 +79,12 @@ pub(crate) const fn foreign_mac(number: usize) -> MacAddr {
 
 impl Cut {
     fn stops(&self, segment: Segment, way: Way, from: Station, to: Station) -> bool {
-        let across = |set: &BTreeSet<NodeId>| {
-            matches!((from, to), (Station::Node(a), Station::Node(b)) if set.contains(&a) != set.contains(&b))
-        };
+        let across = |set: &BTreeSet<NodeId>| matches!((from, to), (Station::Node(a), Station::Node(b)) if set.contains(&a) != set.contains(&b));
         match self {
             Self::Apart(set) => set.contains(&from) != set.contains(&to),
             Self::Mute { from: mute, to: deaf } => mute.contains(&from) && deaf.contains(&to),
             Self::Isolated => matches!((from, to), (Station::Node(_), Station::Node(_))),
-            Self::Port(node, on) => {
-                *on == segment && [from, to].contains(&Station::Node(*node))
-            }
+            Self::Port(node, on) => *on == segment && [from, to].contains(&Station::Node(*node)),
             Self::Mesh(set) => way == Way::Mesh && across(set),
             Self::Frames => way == Way::Frame,
             Self::Layer2(set) => way != Way::Mesh && across(set),
@@ -191,7 +187,9 @@ impl World {
     /// those it knows itself, dead or alive.
     fn suppressed(&mut self, segment: Segment, from: Station, frame: &[u8]) -> bool {
         let Some(known) = &mut self.switches[segment].suppress else { return false };
-        let Ok(ArpFrame { destination, source, arp }) = ArpFrame::parse(frame) else { return false };
+        let Ok(ArpFrame { destination, source, arp }) = ArpFrame::parse(frame) else {
+            return false;
+        };
         if !arp.sender_ip.is_unspecified() {
             known.insert(arp.sender_ip, arp.sender_mac);
         }

@@ -12,7 +12,7 @@ use crate::fault::{Episode, Planned};
 use crate::happening::Happening;
 use crate::hosts::{Cache, Foreigner};
 use crate::judge::{Dirty, Judge};
-use crate::node::{Life, Node, NodeId, Segment};
+use crate::node::{Life, Node, NodeId};
 use crate::scenario::Scenario;
 use crate::stats::Stats;
 use crate::time::{At, MS, SEC};
@@ -177,10 +177,5 @@ impl World {
             // Of a life that is over.
             _ => {}
         }
-    }
-
-    /// The segments.
-    pub(crate) fn segments(&self) -> std::ops::Range<Segment> {
-        0..self.switches.len()
     }
 }

@@ -105,11 +105,11 @@ impl Sync {
     /// Whether all who are there have said what they know, and what was missing has come.
     pub(super) fn is_done<'a>(
         &self,
-        mut present: impl Iterator<Item = &'a NodeName>,
+        mut there: impl Iterator<Item = &'a NodeName>,
         now: Moment,
     ) -> bool {
         now >= self.ends_by()
-            || (self.wanted.is_empty() && present.all(|node| self.reported.contains(node)))
+            || (self.wanted.is_empty() && there.all(|node| self.reported.contains(node)))
     }
 
     pub(super) fn ends_by(&self) -> Moment {

@@ -1,0 +1,99 @@
+//! A client that fetches a page again and again, and each time has forgotten the server's MAC: so
+//! every request meets whoever answers ARP at that moment.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+/// Below the second after which the kernel repeats a lost question or a lost SYN: what is lost
+/// fails, and is not made up for in silence.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// What came of the requests.
+#[derive(Debug, Default)]
+pub struct Visits {
+    pub made: usize,
+    /// Which address, when after the start, and why.
+    pub failed: Vec<String>,
+    pub slowest: Duration,
+}
+
+/// Requests under way; they end when this is finished or dropped.
+#[derive(Debug)]
+pub struct Visitor {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Visits>>,
+}
+
+impl Visitor {
+    /// Visits these addresses in turn, port 80, one request every `interval`. For the client's
+    /// network namespace.
+    pub fn start(addresses: Vec<Ipv4Addr>, interval: Duration) -> Result<Self> {
+        ensure!(!addresses.is_empty(), "nobody to visit");
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let work = move || visit(&addresses, interval, &told);
+        let thread = std::thread::Builder::new().name("visitor".to_owned()).spawn(work)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    pub fn finish(mut self) -> Result<Visits> {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().context("finished before")?;
+        thread.join().map_err(|_| anyhow!("the visitor died"))
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn visit(addresses: &[Ipv4Addr], interval: Duration, stop: &AtomicBool) -> Visits {
+    let mut visits = Visits::default();
+    let begun = Instant::now();
+    let mut due = begun;
+    for &ip in addresses.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        forget(ip);
+        let asked = Instant::now();
+        let result = fetch(ip);
+        let took = asked.elapsed();
+        visits.made += 1;
+        visits.slowest = visits.slowest.max(took);
+        if let Err(error) = result {
+            visits.failed.push(format!("{ip} after {:.3?}: {error:#}", asked - begun));
+        }
+        due = (due + interval).max(Instant::now());
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    visits
+}
+
+/// Removes one entry of the neighbour cache. There may be none.
+fn forget(ip: Ipv4Addr) {
+    let address = ip.to_string();
+    let mut command = Command::new("ip");
+    command.args(["neigh", "del", &address, "dev", "eth0"]);
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+fn fetch(ip: Ipv4Addr) -> Result<()> {
+    let address = SocketAddr::from((ip, 80));
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).context("connecting")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /index.html HTTP/1.0\r\nHost: {ip}\r\n\r\n").context("asking")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).context("reading")?;
+    ensure!(page.lines().next().is_some_and(|line| line.contains(" 200 ")), "{page:?}");
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Another host has an address of the pool: before a Service gets it, or afterwards.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::cluster::Lab;
+use e2e::config::Config;
+use e2e::fault;
+use e2e::namespace::inside;
+use e2e::observer::Observer;
+use e2e::observer::arp::{Kind, Mac};
+use e2e::plan::Machine;
+use e2e::service::Service;
+use e2e::temp_ns::TempNamespace;
+use e2e::trace::Trace;
+use e2e::wait::{Look, SOON, until};
+use e2e::{event, scene, web};
+
+const TAKEN: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 60);
+const POOL: &str = "172.17.255.60-172.17.255.69";
+const CONFLICT: &str = "AddressConflict";
+
+/// Waits for the Event about a conflict; it names the other host's MAC.
+async fn told_of(service: &Service, rival: &Machine) -> Result<()> {
+    until(SOON, "the Event about the conflict", async || {
+        let told = service.events().await?;
+        let names_it = |text: &str| text.to_lowercase().contains(&rival.mac);
+        let found = told.iter().any(|(it, _)| it.reason == CONFLICT && names_it(&it.message));
+        Ok(Look::when(found.then_some(()), || event::lines(&told)))
+    })
+    .await
+}
+
+/// Nothing but questions of our nodes was ever on the wire for this address.
+fn ensure_silent(trace: &Trace, lab: &Lab, ip: Ipv4Addr) -> Result<()> {
+    let ours: Vec<Mac> = lab.nodes().iter().map(|node| node.mac.parse()).collect::<Result<_>>()?;
+    let answered = trace.answers_for(ip).find(|it| ours.contains(&it.mac));
+    ensure!(answered.is_none(), "a node of ours answered: {answered:?}\n{trace}");
+    let said = trace.announcements_of(ip);
+    let announced = said.into_iter().find(|it| it.kind != Kind::Probe && ours.contains(&it.mac));
+    ensure!(announced.is_none(), "a node of ours announced: {announced:?}\n{trace}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn an_address_that_another_host_has_is_not_announced_and_the_service_gets_another()
+-> Result<()> {
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "taken", async |space| {
+        web::deploy(space, 1).await?;
+        let (rival, _there) = fault::foreign_host(TAKEN)?;
+        let observer = Observer::watch(&lab, &[TAKEN])?;
+        let _config = Config::pool(&lab, "duplicate", POOL)?;
+        let service = space.balance("web").await?;
+        until(SOON, "an address that nobody has", async || {
+            let found = service.addresses().await?;
+            let good = !found.is_empty() && !found.contains(&TAKEN.to_string());
+            Ok(Look::when(good.then_some(()), || format!("{found:?}")))
+        })
+        .await?;
+        told_of(&service, &rival).await?;
+        service.announcer().await?;
+        ensure_silent(&observer.finish()?, &lab, TAKEN)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_service_that_asked_for_exactly_that_address_is_not_announced() -> Result<()> {
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "asked", async |space| {
+        web::deploy(space, 1).await?;
+        let (rival, there) = fault::foreign_host(TAKEN)?;
+        let observer = Observer::watch(&lab, &[TAKEN])?;
+        let _config = Config::pool(&lab, "duplicate", POOL)?;
+        let asks = format!("{{metallb.io/loadBalancerIPs: {TAKEN}}}");
+        let service = space.balance_with("web", &asks, "").await?;
+        service.await_addresses(&[&TAKEN.to_string()]).await?;
+        told_of(&service, &rival).await?;
+        let announcers = service.announcers().await?;
+        ensure!(announcers.is_empty(), "announced by {announcers:?}");
+        ensure_silent(&observer.finish()?, &lab, TAKEN)?;
+        // Once the other host is gone, nothing stands in the way.
+        there.heal()?;
+        service.announcer().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn an_owner_keeps_its_address_and_defends_it_once_in_ten_seconds() -> Result<()> {
+    const LOUD: Duration = Duration::from_secs(25);
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "defended", async |space| {
+        web::deploy(space, 1).await?;
+        let _config = Config::pool(&lab, "duplicate", POOL)?;
+        let service = space.balance("web").await?;
+        let ip = service.address().await?;
+        let owner = service.announcer().await?;
+        let observer = Observer::watch(&lab, &[ip])?;
+        // The first announcement is repeated for some seconds.
+        until(SOON, "five seconds without an announcement", async || {
+            let last = observer.peek(|it| it.announcements.last().map(|it| it.at));
+            let quiet = observer.now().saturating_sub(last.unwrap_or_default());
+            Ok(Look::when((quiet.as_secs() >= 5).then_some(()), || format!("{quiet:?}")))
+        })
+        .await?;
+        let begun = observer.now();
+        let (rival, there) = fault::foreign_host(ip)?;
+        // It insists, once a second.
+        let seconds = LOUD.as_secs().to_string();
+        let mut arping = inside(&rival.namespace, "arping");
+        arping.args(["-A", "-I", "eth0", "-w", &seconds, &ip.to_string()]);
+        // iputils counts the answers that nobody gives, and is not pleased.
+        let insisting = tokio::task::spawn_blocking(move || arping.output());
+        told_of(&service, &rival).await?;
+        insisting.await??;
+        there.heal()?;
+        let trace = observer.finish()?.since(begun);
+        let mac: Mac = owner.mac.parse()?;
+        let gap = trace.since(begun).longest_gap(ip).length();
+        ensure!(gap < Duration::from_millis(500), "unanswered for {gap:?}\n{trace}");
+        let after = trace.end.saturating_sub(Duration::from_millis(500));
+        ensure!(trace.owner_at(ip, after).is_some(), "{trace}");
+        ensure!(trace.answerers(ip).contains_key(&mac), "the owner fell silent\n{trace}");
+        ensure_defended_slowly(&trace, ip, mac)
+    })
+    .await
+}
+
+/// An announcement is a request and a reply at once; between two there are ten seconds.
+fn ensure_defended_slowly(trace: &Trace, ip: Ipv4Addr, owner: Mac) -> Result<()> {
+    let said: Vec<Duration> =
+        trace.announcements_of(ip).filter(|it| it.mac == owner).map(|it| it.at).collect();
+    ensure!(!said.is_empty(), "it was not defended\n{trace}");
+    for pair in said.windows(2) {
+        let apart = pair[1].saturating_sub(pair[0]);
+        let one = apart < Duration::from_millis(50);
+        let ms = scene::ms(apart);
+        ensure!(one || apart >= Duration::from_millis(9_900), "{ms:.0} ms apart\n{trace}");
+    }
+    Ok(())
+}

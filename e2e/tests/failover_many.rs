@@ -1,0 +1,32 @@
+//! A node with thousands of addresses dies: all are answered again within two seconds, and the
+//! announcements keep to their pace.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::cluster::Lab;
+use e2e::crowd;
+use e2e::scene::ms;
+
+const ADDRESSES: usize = 3_000;
+const FAILOVER: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn three_thousand_addresses_of_a_dead_node_are_answered_within_two_seconds() -> Result<()> {
+    let lab = Lab::attach()?;
+    crowd::with(&lab, ADDRESSES, async |crowd| {
+        let death = crowd.dies().await?;
+        let slowest = death.failover.slowest();
+        let (frames, allowed) = (&death.frames, death.allowed);
+        eprintln!(
+            "{ADDRESSES} addresses: the last after {:.0} ms; announcing frames in 100 ms: \
+             {frames:?}, allowed {allowed}",
+            ms(slowest)
+        );
+        ensure!(slowest <= FAILOVER, "the last after {:.0} ms", ms(slowest));
+        ensure!(frames.values().all(|most| *most <= allowed), "{frames:?}, allowed {allowed}");
+        Ok(())
+    })
+    .await
+}

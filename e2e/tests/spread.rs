@@ -1,0 +1,90 @@
+//! Addresses are spread evenly over equal nodes, and moved no more than that takes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::chart::Settings;
+use e2e::cluster::Lab;
+use e2e::fault;
+use e2e::scene::{self, SETTLED, Scene};
+use e2e::wait::{Look, until};
+
+const ADDRESSES: usize = 30;
+/// How long the controller waits before it plans moves: long enough for a test to see that nothing
+/// moves in that time.
+const SETTLING: Duration = Duration::from_secs(15);
+/// A little less: the plan may come right at its end.
+const BEFORE_THE_PLAN: Duration = Duration::from_secs(12);
+
+fn settling(lab: &Lab) -> Result<Settings> {
+    let setting = format!("controller.placement.settlingSeconds={}", SETTLING.as_secs());
+    Settings::with(lab, &[&setting])
+}
+
+/// Waits until the busiest node has one address more than the idlest at most.
+async fn even(scene: &Scene<'_>) -> Result<()> {
+    until(SETTLING * 2 + SETTLED, "an even spread", async || {
+        let spread = scene.spread()?;
+        let shares = || {
+            let holders = scene.holders().unwrap_or_default();
+            let share = |it: &scene::Holder| format!("{} {}", it.node.name, it.owned.len());
+            holders.iter().map(share).collect::<Vec<_>>().join(", ")
+        };
+        Ok(Look::when((spread <= 1).then_some(()), shares))
+    })
+    .await?;
+    scene.settle().await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn thirty_addresses_are_spread_evenly_and_a_node_that_returns_waits_for_the_plan()
+-> Result<()> {
+    let _settings = settling(&Lab::attach()?)?;
+    Scene::with("spread", ADDRESSES, async |scene| {
+        even(scene).await?;
+        let dead = scene.busiest()?;
+        let (_, fault) = scene.fail_over(&dead, fault::cut).await?;
+        scene.settle().await?;
+        let returned = scene.now();
+        fault.heal()?;
+        scene.look_on(BEFORE_THE_PLAN).await?;
+        let trace = scene.since(returned);
+        scene.ensure_unmoved(&trace, &BTreeSet::new())?;
+        even(scene).await?;
+        let trace = scene.judged(returned)?;
+        scene::ensure_no_two_unanswered(&trace)?;
+        // A third for the node that came back, and nothing else.
+        let moves: usize = scene.addresses.iter().map(|ip| trace.changes(*ip).len()).sum();
+        eprintln!("the plan moved {moves} addresses");
+        ensure!(moves <= ADDRESSES / 3, "{moves} moves");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_node_that_comes_and_goes_moves_each_address_once_at_most() -> Result<()> {
+    let _settings = settling(&Lab::attach()?)?;
+    Scene::with("flapping", ADDRESSES, async |scene| {
+        even(scene).await?;
+        let flapping = scene.busiest()?;
+        let begun = scene.now();
+        for _ in 0..5 {
+            let fault = fault::cut(&flapping.node)?;
+            scene.look_on(Duration::from_secs(3)).await?;
+            fault.heal()?;
+            scene.look_on(Duration::from_secs(8)).await?;
+        }
+        let trace = scene.since(begun);
+        for &ip in &scene.addresses {
+            let changes = trace.changes(ip);
+            let limit = usize::from(flapping.owned.contains(&ip));
+            ensure!(changes.len() <= limit, "{ip} moved: {changes:?}");
+        }
+        Ok(())
+    })
+    .await
+}
