@@ -129,6 +129,7 @@ fn start(
         writer: Writer::new(client, fence),
         namespace: config.namespace,
         class: config.class,
+        moves: config.moves,
         recorder,
         metrics,
         ready,

@@ -10,6 +10,7 @@ use clap::{ArgAction, Parser};
 use kit::goflags::{normalise, parse_bool, parse_duration};
 
 use crate::lease::decide::Terms;
+use crate::reconcile::mover::{self, Moves};
 
 /// Where Kubernetes tells a pod its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -20,6 +21,7 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 /// Services in all namespaces. Flags are those of MetalLB's controller and may be written with one
 /// dash, as Go does, or with two.
 #[derive(Debug, Clone, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags that are on or off")]
 #[command(name = "controller", version)]
 pub struct Args {
     /// Port for /metrics, on all addresses; 0 turns it off
@@ -57,6 +59,26 @@ pub struct Args {
     /// How often the lease is renewed
     #[arg(long, value_parser = parse_duration, default_value = "1.5s")]
     pub lease_renew: Duration,
+
+    /// Evens out which nodes announce how many addresses, by telling some to hand over a few
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", default_value = "true", value_parser = parse_bool)]
+    pub placement: bool,
+
+    /// How long nothing relevant must have changed before an address is moved; a node gets nothing
+    /// in its first two such times
+    #[arg(long, default_value_t = 30)]
+    pub settling_seconds: u32,
+
+    /// The most addresses that are being moved at one time
+    #[arg(long, default_value_t = 10)]
+    pub moves_at_once: u16,
+
+    /// Nodes with the label node.kubernetes.io/exclude-from-external-load-balancers announce all the
+    /// same; must be the same as for the speakers
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", default_value = "false", value_parser = parse_bool)]
+    pub ignore_exclude_lb: bool,
 
     /// Deployment that owns this pod
     #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "", help_heading = LATER)]
@@ -152,6 +174,8 @@ pub struct Config {
     pub lease_name: String,
     /// How the lease is held.
     pub terms: Terms,
+    /// Which addresses are moved, and when.
+    pub moves: mover::Settings,
     /// Whether to leave Services alone.
     pub is_idle: bool,
     /// What was asked for and is not done.
@@ -188,6 +212,12 @@ impl Args {
             class: Some(self.lb_class).filter(|class| !class.is_empty()),
             pod_name: self.pod_name,
             lease_name: self.lease_name,
+            moves: mover::Settings {
+                moves: if self.placement { Moves::On } else { Moves::Off },
+                settling: Duration::from_secs(self.settling_seconds.into()),
+                at_once: self.moves_at_once.into(),
+                ignore_exclude_label: self.ignore_exclude_lb,
+            },
             terms: Terms {
                 duration: self.lease_duration,
                 renew: self.lease_renew,

@@ -12,6 +12,7 @@ pub mod app;
 pub mod args;
 pub mod lease;
 pub mod metrics;
+pub mod placement;
 pub mod plan;
 pub mod ready;
 pub mod reconcile;

@@ -31,6 +31,10 @@ pub struct Metrics {
     pub queue_length: IntGauge,
     /// Writes of Service status that succeeded.
     pub status_writes: IntCounter,
+    /// Addresses that nodes were told to hand over, by reason.
+    pub moves_ordered: IntCounterVec,
+    /// How uneven the nodes' shares are.
+    pub placement_spread: IntGauge,
     pools: Pools,
 }
 
@@ -62,7 +66,16 @@ impl Metrics {
             "ferrolb_controller_refusals_total",
             "Services that were refused an address, by reason; one that stays refused counts once",
         );
+        let moves = Opts::new(
+            "ferrolb_placement_moves_ordered_total",
+            "Groups of addresses that a node was told to hand over to another, by reason",
+        );
         Ok(Self {
+            moves_ordered: registered(registry, IntCounterVec::new(moves, &["reason"])?)?,
+            placement_spread: gauge(
+                "ferrolb_placement_spread",
+                "How many groups a node announces more than another that is as good for one of them",
+            )?,
             updates: counter(
                 "metallb_k8s_client_updates_total",
                 "Number of k8s object updates that have been processed",

@@ -34,8 +34,13 @@ pub enum Announced {
     Unsaid,
     /// What it says now.
     AsItIs,
-    /// That nobody does, and why.
-    No(String),
+    /// That nobody does, or not only we, and why.
+    No {
+        /// In a word.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
 }
 
 /// The merge patch of `services/status` that makes the object say `target`; `None` when it does.
@@ -83,14 +88,18 @@ fn conditions(
     match (announced, found) {
         (Announced::AsItIs, _) | (Announced::Unsaid, None) => None,
         (Announced::Unsaid, Some(_)) => Some(others().collect()),
-        (Announced::No(message), Some(found)) if found.message == *message => None,
-        (Announced::No(message), found) => {
+        (Announced::No { reason, message }, Some(found))
+            if found.message == *message && found.reason == *reason =>
+        {
+            None
+        }
+        (Announced::No { reason, message }, found) => {
             // A condition that only changes its words has not changed its state.
             let since = found.map(|condition| condition.last_transition_time.clone());
             let condition = Condition {
                 type_: names::condition::ANNOUNCED.to_owned(),
                 status: "False".to_owned(),
-                reason: names::condition::NO_ADVERTISEMENT.to_owned(),
+                reason: (*reason).to_owned(),
                 message: message.clone(),
                 last_transition_time: since.unwrap_or(Time(now)),
                 observed_generation: None,
@@ -102,8 +111,26 @@ fn conditions(
 
 /// Whether the Service's condition says that nobody announces it.
 pub fn says_not_announced(facts: &Facts) -> bool {
-    let mut types = facts.conditions.iter().map(|condition| condition.type_.as_str());
-    types.any(|name| name == names::condition::ANNOUNCED)
+    announced(facts).is_some_and(|one| one.reason == names::condition::NO_ADVERTISEMENT)
+}
+
+/// Whether the Service's condition says just this.
+pub fn says(facts: &Facts, reason: &str, message: &str) -> bool {
+    announced(facts).is_some_and(|one| one.reason == reason && one.message == message)
+}
+
+fn announced(facts: &Facts) -> Option<&Condition> {
+    facts.conditions.iter().find(|condition| condition.type_ == names::condition::ANNOUNCED)
+}
+
+/// The Event that says that somebody else answers for an address of the Service.
+pub fn conflict(facts: &Facts, message: &str) -> Event {
+    Event {
+        about: about(facts),
+        severity: Severity::Warning,
+        reason: names::ownership_event::ADDRESS_CONFLICT,
+        message: message.to_owned(),
+    }
 }
 
 /// The Events that tell of `settled`; `was` is what was refused at the Service's last turn, since

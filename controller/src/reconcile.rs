@@ -1,15 +1,19 @@
 //! The loop from what the API server says to what is written to it.
 //!
 //! ```text
-//!  kit::feed x4 ---> run ---> desk (all state, no I/O) ---> run ---> write, events, report
-//!                     ^                                      |
-//!                     +------------- results of writes ------+
+//!                 +---> desk: who has which address ------+
+//!  kit::feed ---> run                                       +---> run ---> write, events, report
+//!                 ^ +-> mover: who is to hand over what ----+      |
+//!                 +---------------- results of writes -------------+
 //! ```
 //!
-//! One task owns the [`desk`]; nothing else touches the ledger, so there is no lock at all.
+//! One task owns [`desk`] and [`mover`], which do no I/O; nothing else touches the ledger, so there
+//! is no lock at all.
 
 pub mod desk;
 mod inputs;
+pub mod mover;
+pub mod objects;
 pub mod report;
 pub mod run;
 pub mod sources;

@@ -32,6 +32,8 @@ pub struct Facts {
     pub is_plain: bool,
     /// Its conditions, most often none.
     pub conditions: Vec<Condition>,
+    /// Whether only nodes with an endpoint of it take its traffic.
+    pub is_local: bool,
     /// Its annotations with MetalLB's deprecated prefix.
     pub deprecated: Vec<String>,
 }
@@ -114,6 +116,7 @@ pub fn facts(service: &Service, class: Option<&str>) -> Facts {
         held: Held { addresses, pool: pool.map(PoolName::from) },
         is_plain,
         conditions: conditions.unwrap_or_default(),
+        is_local: service.spec.as_ref().is_some_and(is_local),
         deprecated: annotations
             .filter(|(key, _)| key.starts_with(names::DEPRECATED_PREFIX))
             .map(|(key, _)| key.clone())
@@ -225,12 +228,16 @@ fn ports(spec: &ServiceSpec) -> BTreeSet<Port> {
 /// With traffic policy `Local` a node may only answer if it runs a pod of the Service, so Services
 /// that share an address must have the same pods.
 fn backend(spec: &ServiceSpec) -> String {
-    if spec.external_traffic_policy.as_deref() != Some("Local") {
+    if !is_local(spec) {
         return String::new();
     }
     let selector = spec.selector.iter().flatten();
     let pairs: Vec<_> = selector.map(|(key, value)| format!("{key}={value}")).collect();
     pairs.join(",")
+}
+
+fn is_local(spec: &ServiceSpec) -> bool {
+    spec.external_traffic_policy.as_deref() == Some("Local")
 }
 
 fn annotation<'a>(service: &'a Service, key: &str) -> Option<&'a str> {

@@ -19,6 +19,9 @@ enum Op {
     Adopt(Request, Vec<IpAddr>),
     Release(usize),
     Reconfigure(usize),
+    SetAside(IpAddr),
+    Restore(IpAddr),
+    Exchange(Request, usize),
 }
 
 /// Small pools, so that they run full, of every shape; several configurations to change between.
@@ -86,6 +89,9 @@ fn operation() -> impl Strategy<Value = Op> {
             .prop_map(|(request, addresses)| Op::Adopt(request, addresses)),
         4 => (0..16_usize).prop_map(Op::Release),
         1 => (0..4_usize).prop_map(Op::Reconfigure),
+        2 => address().prop_map(Op::SetAside),
+        1 => address().prop_map(Op::Restore),
+        2 => (any_request(), 0..2_usize).prop_map(|(request, which)| Op::Exchange(request, which)),
     ]
 }
 
@@ -97,7 +103,10 @@ fn run(operations: &[Op]) -> (Ledger, Config) {
     for op in operations {
         match op {
             Op::Assign(request) => match ledger.assign(&config, request).cloned() {
-                Ok(claim) => check_given(request, &claim, &config),
+                Ok(claim) => {
+                    check_given(request, &claim, &config);
+                    check_not_aside(request, &claim, &ledger);
+                }
                 Err(refusal) => check_refused(&ledger, &config, request, &refusal),
             },
             Op::Adopt(request, addresses) => {
@@ -114,10 +123,38 @@ fn run(operations: &[Op]) -> (Ledger, Config) {
                 config = configs[*index].clone();
                 ledger.evict_outside(&config);
             }
+            Op::SetAside(address) => ledger.set_aside(*address),
+            Op::Restore(address) => ledger.restore(*address),
+            Op::Exchange(request, which) => exchange(&mut ledger, &config, request, *which),
         }
         assert_eq!(ledger.check(&config), Ok(()), "after {op:?}");
     }
     (ledger, config)
+}
+
+/// Sets aside one of the addresses that the Service of `request` holds, and exchanges it.
+fn exchange(ledger: &mut Ledger, config: &Config, request: &Request, which: usize) {
+    let before = ledger.clone();
+    let Some(claim) = before.claim(&request.key) else {
+        return;
+    };
+    let mut request = request.clone();
+    request.wanted = Wanted::Any;
+    let address = claim.addresses[which % claim.addresses.len()];
+    ledger.set_aside(address);
+    match ledger.exchange(config, &request, address).cloned() {
+        Ok(given) => {
+            assert!(!given.addresses.contains(&address));
+            let kept = claim.addresses.iter().filter(|one| **one != address);
+            assert!(kept.into_iter().all(|one| given.addresses.contains(one)));
+        }
+        Err(_) => assert!(same(&before, ledger), "a refusal changed the ledger"),
+    }
+}
+
+fn check_not_aside(request: &Request, claim: &Claim, ledger: &Ledger) {
+    let is_aside = claim.addresses.iter().any(|address| ledger.is_aside(*address));
+    assert!(!is_aside || matches!(request.wanted, Wanted::These(_)), "{request:?} got {claim:?}");
 }
 
 fn same(a: &Ledger, b: &Ledger) -> bool {
@@ -148,7 +185,9 @@ fn check_refused(ledger: &Ledger, config: &Config, request: &Request, refusal: &
             None if !pool.auto_assign => continue,
             Some(_) | None => {}
         }
-        let permitted = |address: &IpAddr| ledger.permit(config, request, &[*address]).is_ok();
+        let permitted = |address: &IpAddr| {
+            !ledger.is_aside(*address) && ledger.permit(config, request, &[*address]).is_ok()
+        };
         let possible: Vec<Family> = all(pool).filter(permitted).map(Family::of).collect();
         let (four, six) = (possible.contains(&Family::V4), possible.contains(&Family::V6));
         let could = match request.need {

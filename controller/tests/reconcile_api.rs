@@ -3,59 +3,22 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/running.rs"]
+mod running;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use controller::lease::fence::{Clock, Fence};
-use controller::metrics::Metrics;
-use controller::ready::Ready;
 use controller::reconcile::desk::Role;
-use controller::reconcile::run::{Context, run};
-use controller::reconcile::write::Writer;
 use fake_api::FakeApi;
 use http::StatusCode;
-use kit::events::Recorder;
-use prometheus::Registry;
+use running::start;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 const SERVICES: &str = "/api/v1/services";
 const POOLS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools";
 const ADVERTISEMENTS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements";
 const STATUS: &str = "PATCH /api/v1/namespaces/default/services/web/status";
 const QUIET: Duration = Duration::from_secs(30);
-
-/// A controller that leads, on `api`.
-struct Running {
-    fence: Fence,
-    roles: watch::Sender<Role>,
-    ready: Arc<Ready>,
-}
-
-fn start(api: &FakeApi) -> Running {
-    let clock = Clock::start();
-    let fence = Fence::new(clock);
-    fence.set(Some(Duration::from_hours(24)));
-    let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-    let dropped = metrics.events_dropped.clone();
-    let component = "metallb-controller";
-    let (recorder, events) = Recorder::new(api.client.clone(), component, "pod", dropped);
-    tokio::spawn(events);
-    let (roles, role) = watch::channel(Role::Leader);
-    let ready = Arc::new(Ready::default());
-    let context = Context {
-        writer: Writer::new(api.client.clone(), fence.clone()),
-        namespace: "metallb-system".to_owned(),
-        class: None,
-        recorder,
-        metrics,
-        ready: Arc::clone(&ready),
-        clock,
-    };
-    tokio::spawn(run(context, role));
-    Running { fence, roles, ready }
-}
 
 fn service() -> Value {
     json!({

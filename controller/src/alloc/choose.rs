@@ -118,7 +118,7 @@ fn first_that_can(
                 Policy::Require => both,
                 Policy::Prefer => both
                     .or_else(|| first_with(&[primary]))
-                    .or_else(|| first_with(&[other(primary)])),
+                    .or_else(|| first_with(&[opposite(primary)])),
             }
         }
     }
@@ -136,7 +136,7 @@ pub fn complement(
     pool: &PoolName,
     held: IpAddr,
 ) -> Result<Option<IpAddr>, Refusal> {
-    let missing = other(Family::of(held));
+    let missing = opposite(Family::of(held));
     let Some(pool) = config.pools.get(pool).filter(|pool| pool.capacity(missing) > 0) else {
         return Ok(None);
     };
@@ -146,7 +146,22 @@ pub fn complement(
     }
 }
 
-const fn other(family: Family) -> Family {
+/// An address of `family` from `pool`, in place of one of that family and pool.
+///
+/// # Errors
+/// [`Refusal`] when there is none left.
+pub fn other(
+    ledger: &Ledger,
+    config: &Config,
+    request: &Request,
+    pool: &PoolName,
+    family: Family,
+) -> Result<IpAddr, Refusal> {
+    let found = config.pools.get(pool).and_then(|pool| free::next(ledger, pool, family, request));
+    found.ok_or_else(|| Refusal::PoolExhausted(pool.clone()))
+}
+
+const fn opposite(family: Family) -> Family {
     match family {
         Family::V4 => Family::V6,
         Family::V6 => Family::V4,

@@ -10,7 +10,7 @@ use super::request::Request;
 
 /// The address of `family` that `request` gets from `pool`: in the order the ranges are written,
 /// each upward, the first that nobody holds, or that its holders share with it. An address
-/// released lately is taken only if there is no other.
+/// released lately is taken only if there is no other, one set aside not at all.
 ///
 /// The cost does not depend on how many addresses the pool has or how many of them are held, only
 /// on how many are held under the same sharing value.
@@ -49,5 +49,6 @@ fn shareable(
     let sharing = request.sharing.as_ref()?;
     ledger
         .shared_between(sharing, range.first(), range.last())
-        .find(|address| pool.contains(*address) && ledger.permit_beside(request, *address).is_ok())
+        .filter(|address| pool.contains(*address) && !ledger.is_aside(*address))
+        .find(|address| ledger.permit_beside(request, *address).is_ok())
 }

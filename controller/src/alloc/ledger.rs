@@ -15,6 +15,7 @@ use super::refusal::Refusal;
 use super::request::{Port, Request, Sharing, families};
 use super::runs::Runs;
 
+mod aside;
 mod check;
 mod cooling;
 mod usage;
@@ -47,7 +48,9 @@ pub struct Ledger {
     shared: BTreeMap<Sharing, BTreeSet<IpAddr>>,
     /// Released lately.
     cooling: Cooling,
-    /// Held or cooling: what is not to be taken first.
+    /// Not to be given, because another host answers for them.
+    aside: BTreeSet<IpAddr>,
+    /// Held, cooling or set aside: what is not to be taken first.
     busy: Runs,
     freed: bool,
 }
@@ -166,7 +169,7 @@ impl Ledger {
                 let forgotten = self.cooling.insert(*address);
                 self.busy.insert(*address);
                 if let Some(forgotten) = forgotten {
-                    self.busy.remove(forgotten);
+                    self.vacate(forgotten);
                 }
             }
         }
@@ -193,7 +196,7 @@ impl Ledger {
         let evict = |key: ServiceKey| self.release(&key).map(|claim| (key, claim));
         let evicted = outside.into_iter().filter_map(evict).collect();
         for address in self.cooling.retain(|address| config.pool_of(address).is_some()) {
-            self.busy.remove(address);
+            self.vacate(address);
         }
         evicted
     }
@@ -245,7 +248,7 @@ impl Ledger {
                 holders.remove(key);
                 if holders.is_empty() {
                     self.holders.remove(address);
-                    self.busy.remove(*address);
+                    self.vacate(*address);
                 }
             }
             if let Some(sharing) = &claim.sharing {
@@ -270,7 +273,7 @@ impl Ledger {
         }
     }
 
-    /// What is not to be taken first: held, or cooling.
+    /// What is not to be taken first: held, cooling, or set aside.
     pub(super) fn busy(&self) -> &Runs {
         &self.busy
     }
@@ -286,9 +289,9 @@ impl Ledger {
         addresses.flat_map(move |addresses| addresses.range(first..=last).copied())
     }
 
-    /// The addresses released lately, longest ago first.
+    /// The addresses released lately that may be given again, longest ago first.
     pub(super) fn cooling(&self) -> impl Iterator<Item = IpAddr> {
-        self.cooling.oldest_first()
+        self.cooling.oldest_first().filter(|address| !self.is_aside(*address))
     }
 }
 

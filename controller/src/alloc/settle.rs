@@ -65,6 +65,8 @@ pub enum Why {
     OtherPoolWanted,
     /// It asks for other addresses.
     OtherAddressWanted,
+    /// Another host answers for one that was never in use.
+    Conflict,
 }
 
 impl Why {
@@ -75,6 +77,7 @@ impl Why {
             Self::OtherFamily => "nolbIPsIPFamily",
             Self::OtherPoolWanted => "differentPoolRequested",
             Self::OtherAddressWanted => "differentIPRequested",
+            Self::Conflict => "addressConflict",
         }
     }
 }

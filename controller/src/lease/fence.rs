@@ -1,5 +1,6 @@
-//! The fence: until when this replica may write. Asked before every single write, so that losing
-//! the lease, or just being paused for too long, stops the very next one.
+//! The fence: until when this replica may write, and in which of all terms. Asked before every
+//! single write, so that losing the lease, or just being paused for too long, stops the very next
+//! one.
 #![expect(
     clippy::disallowed_methods,
     reason = "the lease runs by this machine's own clock, read here and nowhere else"
@@ -38,12 +39,13 @@ pub struct Fence {
     clock: Clock,
     /// In milliseconds of the clock; 0: not at all.
     until: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl Fence {
     /// A closed fence.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, until: Arc::default() }
+        Self { clock, until: Arc::default(), epoch: Arc::default() }
     }
 
     /// Allows writes until `until`, or not at all.
@@ -51,6 +53,16 @@ impl Fence {
         let until = until.unwrap_or_default().as_millis();
         let until = u64::try_from(until).unwrap_or(u64::MAX);
         self.until.store(until, Ordering::SeqCst);
+    }
+
+    /// Says how often the lease has changed hands, us taking it included.
+    pub fn begin(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::SeqCst);
+    }
+
+    /// How often the lease has changed hands; what a later leader writes carries a higher number.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
     }
 
     /// Whether a write may be sent now.

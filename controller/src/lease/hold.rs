@@ -194,6 +194,9 @@ impl Holder {
     /// Tells the others what we are, if that changed.
     fn publish(&self) {
         let until = self.election.leads_until().filter(|until| *until > self.clock.elapsed());
+        if let Some((_, transitions)) = self.election.held() {
+            self.fence.begin(u64::try_from(transitions).unwrap_or_default());
+        }
         self.fence.set(until);
         let role = if until.is_some() { Role::Leader } else { Role::Standby };
         self.roles.send_if_modified(|known| {

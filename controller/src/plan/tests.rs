@@ -16,6 +16,7 @@ fn facts(addresses: &[&str], pool: Option<&str>) -> Facts {
         asks: Asks::Address(Box::new(request("web"))),
         held: Held { addresses: ips(addresses), pool: pool.map(Into::into) },
         is_plain: true,
+        is_local: false,
         conditions: Vec::new(),
         deprecated: Vec::new(),
     }
@@ -93,7 +94,8 @@ fn the_condition_comes_and_goes_and_leaves_others_alone() {
     };
     facts.conditions.push(other.clone());
     let mut wanted = target(&["192.0.2.1"], Some("p"));
-    wanted.announced = Announced::No("nobody".to_owned());
+    wanted.announced =
+        Announced::No { reason: names::condition::NO_ADVERTISEMENT, message: "nobody".to_owned() };
     let first = patch(&facts, &wanted, NOW).unwrap();
     let written: Vec<Condition> =
         serde_json::from_value(first["status"]["conditions"].clone()).unwrap();

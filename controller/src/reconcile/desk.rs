@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
-use crds::model::compile::{Config, Problem};
+use crds::model::compile::Problem;
 use crds::model::ids::ServiceKey;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
@@ -23,11 +23,15 @@ use crate::alloc::{Ledger, Refusal};
 use crate::view::Facts;
 
 mod configuration;
+mod conflicts;
+mod exchange;
 mod figures;
 mod queue;
 mod service;
 mod startup;
 
+use conflicts::Conflicts;
+pub use conflicts::Reported;
 use queue::Queue;
 
 /// Something that happened.
@@ -41,6 +45,8 @@ pub enum Input {
     Advertisements(Change<L2Advertisement>),
     /// Namespaces.
     Namespaces(Change<Namespace>),
+    /// What speakers report.
+    Speakers(Change<Reported>),
 }
 
 /// How a write of a Service's status ended.
@@ -112,6 +118,7 @@ pub struct Desk {
     /// Of those, the ones already told of.
     told_uncovered: BTreeSet<ServiceKey>,
     told_problems: BTreeSet<Problem>,
+    conflicts: Conflicts,
     refusals: BTreeMap<&'static str, u64>,
 }
 
@@ -132,6 +139,7 @@ impl Desk {
             uncovered: BTreeMap::new(),
             told_uncovered: BTreeSet::new(),
             told_problems: BTreeSet::new(),
+            conflicts: Conflicts::default(),
             refusals: BTreeMap::new(),
         }
     }
@@ -143,6 +151,7 @@ impl Desk {
             Input::Pools(change) => self.sources.pool(change),
             Input::Advertisements(change) => self.sources.advertisement(change),
             Input::Namespaces(change) => self.sources.namespace(change),
+            Input::Speakers(change) => self.conflicts.take(change),
         }
     }
 
@@ -223,6 +232,7 @@ impl Desk {
         if !self.has_adopted {
             self.adopt_all();
         }
+        self.take_conflicts(now.elapsed);
         while let Some((at, _)) = self.later.first()
             && *at <= now.elapsed
         {
@@ -256,7 +266,8 @@ impl Desk {
 
     /// When there is something to do although nothing happens.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.later.first().map(|(at, _)| *at)
+        let later = self.later.first().map(|(at, _)| *at);
+        later.into_iter().chain(self.conflicts.next_deadline()).min()
     }
 
     /// Whether everything has been listed once and the configuration judged.
@@ -268,21 +279,6 @@ impl Desk {
     pub fn missing(&self) -> Vec<&'static str> {
         let services = (!self.services.is_synced()).then_some("Services");
         services.into_iter().chain(self.sources.missing()).collect()
-    }
-
-    /// What is in force.
-    pub fn config(&self) -> &Config {
-        self.sources.config()
-    }
-
-    /// What is wrong with it.
-    pub fn problems(&self) -> &[Problem] {
-        self.sources.problems()
-    }
-
-    /// Who has what.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
     }
 }
 

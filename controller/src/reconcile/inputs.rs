@@ -1,6 +1,7 @@
 //! The watches, merged into one stream of what happens.
 
-use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
+use crds::api::v1alpha1::Speaker;
+use crds::api::v1beta1::{IPAddressPool, L2Advertisement, ServiceL2Status};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -8,12 +9,48 @@ use kit::feed::{Change, feed};
 use kube::Api;
 use kube::runtime::watcher::Config;
 
-use super::desk::Input;
+use super::desk::{Input, Role};
+use super::mover::facts::{self as moves, NodeFacts, SliceFacts, StatusFacts};
+use super::objects::{EndpointSlice, Node};
 use super::run::Context;
 use crate::view::{self, Facts};
 
-/// Everything the desk has to know, from the first lists on.
-pub(super) fn inputs(context: &Context) -> SelectAll<BoxStream<'static, Input>> {
+/// Something that happened, and whom it concerns.
+pub(super) enum News {
+    /// The desk; and the mover, if Services.
+    Desk(Input),
+    /// The mover.
+    Slices(Change<SliceFacts>),
+    /// The mover.
+    Nodes(Change<NodeFacts>),
+    /// The mover.
+    Statuses(Change<StatusFacts>),
+    /// Both.
+    Speakers(Change<Speaker>),
+}
+
+/// Everything there is to know in `role`, from the first lists on. One that stands by watches what
+/// it has to be quick about, and not the many objects that only moves depend on.
+pub(super) fn inputs(context: &Context, role: Role) -> SelectAll<BoxStream<'static, News>> {
+    let mut all = desk(context);
+    if role == Role::Leader {
+        let (client, namespace) = (context.writer.client(), &context.namespace);
+        let any = Config::default;
+        let slices = feed(Api::all(client.clone()), any(), |_: &mut EndpointSlice| ());
+        let nodes = feed(Api::all(client.clone()), any(), |_: &mut Node| ());
+        let statuses = Api::namespaced(client.clone(), namespace);
+        let statuses = feed(statuses, any(), |_: &mut ServiceL2Status| ());
+        let speakers = feed(Api::namespaced(client, namespace), any(), |_: &mut Speaker| ());
+        all.push(slices.map(|change| News::Slices(reduce(change, moves::slice))).boxed());
+        all.push(nodes.map(|change| News::Nodes(reduce(change, moves::node))).boxed());
+        all.push(statuses.map(|change| News::Statuses(reduce(change, moves::status))).boxed());
+        all.push(speakers.map(News::Speakers).boxed());
+    }
+    all
+}
+
+/// What the desk has to know.
+fn desk(context: &Context) -> SelectAll<BoxStream<'static, News>> {
     let client = context.writer.client();
     let namespace = &context.namespace;
     let class = context.class.clone();
@@ -37,10 +74,10 @@ pub(super) fn inputs(context: &Context) -> SelectAll<BoxStream<'static, Input>> 
         object.metadata.annotations = None;
     });
     let mut all = SelectAll::new();
-    all.push(services.boxed());
-    all.push(pools.map(Input::Pools).boxed());
-    all.push(advertisements.map(Input::Advertisements).boxed());
-    all.push(namespaces.map(Input::Namespaces).boxed());
+    all.push(services.map(News::Desk).boxed());
+    all.push(pools.map(Input::Pools).map(News::Desk).boxed());
+    all.push(advertisements.map(Input::Advertisements).map(News::Desk).boxed());
+    all.push(namespaces.map(Input::Namespaces).map(News::Desk).boxed());
     all
 }
 
@@ -51,7 +88,7 @@ pub(super) fn facts(service: Service, class: Option<&str>) -> Facts {
     facts
 }
 
-fn reduce<A, B>(change: Change<A>, reduce: impl Fn(A) -> B) -> Change<B> {
+pub(super) fn reduce<A, B>(change: Change<A>, reduce: impl Fn(A) -> B) -> Change<B> {
     match change {
         Change::Reset { objects, unreadable } => {
             Change::Reset { objects: objects.into_iter().map(reduce).collect(), unreadable }

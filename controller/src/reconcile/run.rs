@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crds::api::v1alpha1::Speaker;
 use crds::api::v1beta1::IPAddressPool;
 use crds::model::compile::Problem;
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{NodeName, ServiceKey};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
@@ -15,13 +16,18 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use super::desk::{Desk, Effect, Input, Now, Role, Written};
-use super::inputs::{facts, inputs};
+use super::desk::{Desk, Effect, Input, Now, Reported, Role};
+use super::inputs::{News, inputs, reduce};
+use super::mover::facts::speaker;
+use super::mover::{self, Mover};
 use super::report;
-use super::write::{Failure, Retry, Writer};
+use super::write::{Failure, Writer};
 use crate::lease::fence::Clock;
 use crate::metrics::Metrics;
 use crate::ready::Ready;
+
+mod orders;
+mod results;
 
 /// Writes of Services under way at one time.
 const CONCURRENCY: usize = 32;
@@ -32,10 +38,6 @@ const BATCH: usize = 1024;
 /// How often the numbers of the pools are looked at while something happens.
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
-/// The pause after the first failed write of a Service; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
 /// What the loop runs with.
 #[derive(Clone)]
 pub struct Context {
@@ -45,6 +47,8 @@ pub struct Context {
     pub namespace: String,
     /// The load balancer class served; `None`: Services without any.
     pub class: Option<String>,
+    /// Which addresses are moved, and when.
+    pub moves: mover::Settings,
     /// Where Events go.
     pub recorder: Recorder,
     /// Where numbers go.
@@ -90,7 +94,9 @@ struct Term {
     context: Context,
     role: Role,
     desk: Desk,
-    inputs: SelectAll<BoxStream<'static, Input>>,
+    /// Only for a leader.
+    mover: Option<Mover>,
+    inputs: SelectAll<BoxStream<'static, News>>,
     /// Patches that wait for a free place, in order.
     waiting: VecDeque<(ServiceKey, Value)>,
     writes: JoinSet<(ServiceKey, Result<Service, Failure>)>,
@@ -98,6 +104,7 @@ struct Term {
     failures: BTreeMap<ServiceKey, u32>,
     pool_writes: JoinSet<(String, Result<IPAddressPool, Failure>)>,
     pools_writing: BTreeSet<String>,
+    order_writes: JoinSet<(NodeName, Result<Speaker, Failure>)>,
     problems: watch::Sender<Option<Vec<Problem>>>,
     reporter: Option<AbortHandle>,
     last_report: Option<Duration>,
@@ -120,7 +127,8 @@ impl Term {
             tokio::spawn(keep).abort_handle()
         });
         Self {
-            inputs: inputs(&context),
+            inputs: inputs(&context, role),
+            mover: (role == Role::Leader).then(|| Mover::new(context.moves)),
             context,
             role,
             desk: Desk::new(role),
@@ -129,6 +137,7 @@ impl Term {
             failures: BTreeMap::new(),
             pool_writes: JoinSet::new(),
             pools_writing: BTreeSet::new(),
+            order_writes: JoinSet::new(),
             problems,
             reporter,
             last_report: None,
@@ -139,7 +148,9 @@ impl Term {
     async fn serve(&mut self) -> Result<(), Error> {
         loop {
             self.fill_places();
-            let wake = self.desk.next_deadline().into_iter().chain(self.report_due).min();
+            let moves = self.mover.as_ref().and_then(Mover::next_deadline);
+            let wakes = [self.desk.next_deadline(), moves, self.report_due];
+            let wake = wakes.into_iter().flatten().min();
             let sleep = async {
                 match wake {
                     Some(wake) => tokio::time::sleep_until(self.context.clock.at(wake)).await,
@@ -167,15 +178,37 @@ impl Term {
                     let (name, result) = done?;
                     self.pool_written(&name, result);
                 }
+                Some(done) = self.order_writes.join_next() => {
+                    let (node, result) = done?;
+                    self.ordered(&node, result);
+                }
                 () = sleep => {}
             }
             self.work();
         }
     }
 
-    fn take(&mut self, input: Input) {
+    fn take(&mut self, news: News) {
         self.context.metrics.updates.inc();
-        self.desk.take(input);
+        let now = self.context.clock.elapsed();
+        match (news, &mut self.mover) {
+            (News::Desk(input), mover) => {
+                if let (Input::Services(change), Some(mover)) = (&input, mover) {
+                    mover.services(change, now);
+                }
+                self.desk.take(input);
+            }
+            (News::Slices(change), Some(mover)) => mover.slices(change, now),
+            (News::Nodes(change), Some(mover)) => mover.nodes(change, now),
+            (News::Statuses(change), Some(mover)) => mover.statuses(change, now),
+            (News::Speakers(change), Some(mover)) => {
+                let reports = reduce(change.clone(), |object| Reported::of(&object));
+                self.desk.take(Input::Speakers(reports));
+                mover.speakers(reduce(change, |object| speaker(&object)), now);
+            }
+            // Not even watched.
+            (News::Slices(_) | News::Nodes(_) | News::Statuses(_) | News::Speakers(_), None) => {}
+        }
     }
 
     fn work(&mut self) {
@@ -196,6 +229,7 @@ impl Term {
             metrics.config_stale.set(i64::from(!self.desk.problems().is_empty()));
         }
         self.context.ready.set(self.desk.missing());
+        self.move_on(elapsed);
         self.report(elapsed);
     }
 
@@ -240,57 +274,6 @@ impl Term {
             });
         }
     }
-
-    fn written(&mut self, key: &ServiceKey, result: Result<Service, Failure>) {
-        let now = self.context.clock.elapsed();
-        let written = match result {
-            Ok(service) => {
-                self.failures.remove(key);
-                self.context.metrics.status_writes.inc();
-                tracing::info!(event = "serviceUpdated", service = %key, "updated service object");
-                Written::Done(Box::new(facts(service, self.context.class.as_deref())))
-            }
-            Err(failure) => {
-                let retry = failure.retry();
-                if retry == Retry::Soon {
-                    self.context.metrics.update_errors.inc();
-                }
-                tracing::warn!(service = %key, error = %failure, "service not updated");
-                match retry {
-                    Retry::Soon => {
-                        let count = self.failures.entry(key.clone()).or_default();
-                        *count += 1;
-                        Written::Failed(pause(*count, rand::random()))
-                    }
-                    Retry::WhenChanged => Written::Conflict,
-                    Retry::Never => {
-                        self.failures.remove(key);
-                        Written::Gone
-                    }
-                }
-            }
-        };
-        self.desk.written(key, written, now);
-    }
-
-    fn pool_written(&mut self, name: &str, result: Result<IPAddressPool, Failure>) {
-        self.pools_writing.remove(name);
-        match result {
-            Ok(pool) => self.desk.pool_written(pool),
-            Err(error) => {
-                self.context.metrics.update_errors.inc();
-                tracing::warn!(pool = name, %error, "pool status not written");
-                self.report_due = Some(self.context.clock.elapsed() + 5 * REPORT_PERIOD);
-            }
-        }
-    }
-}
-
-/// The pause before the next try after `failures` in a row: doubling, and spread by up to a
-/// quarter, so that a thousand writes that failed together do not come back together.
-fn pause(failures: u32, chance: f64) -> Duration {
-    let doubled = FIRST_PAUSE * 2_u32.saturating_pow(failures.saturating_sub(1).min(20));
-    doubled.min(LONGEST_PAUSE).mul_f64(0.75 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "conditions in objects carry a time of day")]

@@ -22,6 +22,7 @@ pub struct Sources {
     unreadable: BTreeMap<(Kind, String), String>,
     config: Config,
     problems: Vec<Problem>,
+    revision: u64,
     is_stale: bool,
 }
 
@@ -53,6 +54,11 @@ impl Sources {
     /// What is in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Counts the changes of what is in force.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What is wrong.
@@ -128,6 +134,7 @@ impl Sources {
             pools: changed_pools(&self.config, &config),
             problems: problems != self.problems,
         };
+        self.revision += u64::from(!changed.pools.is_empty());
         self.config = config;
         self.problems = problems;
         Some(changed)

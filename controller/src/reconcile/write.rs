@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crds::api::v1alpha1::{MoveOrder, Speaker};
 use crds::api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
@@ -96,6 +97,24 @@ impl Writer {
         let api = Api::<IPAddressPool>::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(json!({"status": status}));
         self.fenced(api.patch_status(name, &PatchParams::default(), &patch)).await
+    }
+
+    /// Writes what the speaker of `node` is to hand over. It is bound to nothing: nobody else writes
+    /// orders, and an order itself names what it is about.
+    pub async fn orders(
+        &self,
+        namespace: &str,
+        node: &NodeName,
+        orders: &[MoveOrder],
+    ) -> Result<Speaker, Failure> {
+        let api = Api::<Speaker>::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Merge(json!({"spec": {"orders": orders}}));
+        self.fenced(api.patch(node.as_str(), &PatchParams::default(), &patch)).await
+    }
+
+    /// How often the working controller has changed.
+    pub fn epoch(&self) -> u64 {
+        self.fence.epoch()
     }
 
     /// Sends `request` if the fence is open.

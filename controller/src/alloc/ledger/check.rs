@@ -89,6 +89,9 @@ impl Ledger {
         for address in self.cooling.oldest_first() {
             busy.insert(address);
         }
+        for address in &self.aside {
+            busy.insert(*address);
+        }
         if busy == self.busy { Ok(()) } else { Err(Broken::Index("busy addresses")) }
     }
 }

@@ -1,14 +1,35 @@
-//! The numbers that can be read off the desk.
+//! What can be read off the desk.
 
 use std::collections::BTreeMap;
 
 use crds::api::v1beta1::IPAddressPoolStatus;
+use crds::model::compile::{Config, Problem};
 use crds::model::ids::PoolName;
 
 use super::Desk;
-use crate::alloc::Usage;
+use crate::alloc::{Ledger, Usage};
 
 impl Desk {
+    /// What is in force.
+    pub fn config(&self) -> &Config {
+        self.sources.config()
+    }
+
+    /// Counts its changes.
+    pub fn revision(&self) -> u64 {
+        self.sources.revision()
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self) -> &[Problem] {
+        self.sources.problems()
+    }
+
+    /// Who has what.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// How full each valid pool is.
     pub fn usage(&self) -> Vec<(PoolName, Usage)> {
         let pools = self.sources.config().pools.values();

@@ -2,6 +2,7 @@
 
 use crds::model::ids::ServiceKey;
 use crds::model::selector::Labels;
+use crds::names::condition::NO_ADVERTISEMENT;
 
 use super::{Desk, Effect, GRACE, Now};
 use crate::alloc::settle::{News, Settled};
@@ -25,7 +26,7 @@ impl Desk {
         };
         let (settled, target) = match &facts.asks {
             Asks::Unclear => return,
-            Asks::Address(request) => self.decide(&facts, request, now),
+            Asks::Address(request) => self.decide(&facts, request, now, effects),
             Asks::Impossible(refusal) => {
                 self.give_back(&facts, refusal.reason());
                 let settled = nothing(Some(refusal.clone()));
@@ -44,7 +45,7 @@ impl Desk {
         let was = self.refused.get(key);
         effects.extend(plan::events(&facts, &settled, was).into_iter().map(Effect::Tell));
         self.remember_refusal(key, settled.refusal);
-        if let Announced::No(message) = &target.announced
+        if let Announced::No { reason: NO_ADVERTISEMENT, message } = &target.announced
             && !plan::says_not_announced(&facts)
             && self.told_uncovered.insert(key.clone())
         {
@@ -59,9 +60,16 @@ impl Desk {
         }
     }
 
-    fn decide(&mut self, facts: &Facts, request: &Request, now: Now) -> (Settled, Target) {
+    fn decide(
+        &mut self,
+        facts: &Facts,
+        request: &Request,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> (Settled, Target) {
         let config = self.sources.config();
-        let settled = settle(&mut self.ledger, config, request, &facts.held);
+        let mut settled = settle(&mut self.ledger, config, request, &facts.held);
+        let conflict = self.heed_conflicts(facts, request, &mut settled, now, effects);
         log(facts, &settled);
         let Some(claim) = &settled.claim else {
             self.uncovered.remove(&facts.key);
@@ -69,6 +77,7 @@ impl Desk {
             return (settled, cleared());
         };
         let announced = self.announced(facts, claim, &request.labels, now);
+        let announced = conflict.unwrap_or(announced);
         let target = Target {
             addresses: claim.addresses.clone(),
             pool: Some(claim.pool.clone()),
@@ -98,11 +107,12 @@ impl Desk {
             "covers"
         };
         let addresses: Vec<_> = claim.addresses.iter().map(ToString::to_string).collect();
-        Announced::No(format!(
+        let message = format!(
             "no L2Advertisement {missing} pool \"{}\": nobody answers for {}",
             claim.pool,
             addresses.join(" and ")
-        ))
+        );
+        Announced::No { reason: NO_ADVERTISEMENT, message }
     }
 
     fn remember_refusal(&mut self, key: &ServiceKey, refusal: Option<Refusal>) {
@@ -141,6 +151,7 @@ impl Desk {
 
     fn forget(&mut self, key: &ServiceKey) {
         self.refused.remove(key);
+        self.conflicts.forget(key);
         self.uncovered.remove(key);
         self.told_uncovered.remove(key);
         if let Some(claim) = self.ledger.release(key) {

@@ -6,6 +6,8 @@ use super::*;
 use crate::fixtures::{ip, key};
 use crate::view;
 
+mod conflicts;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn now(elapsed: Duration) -> Now {
