@@ -56,6 +56,8 @@ pub(super) struct Peers {
     watch: Watch,
     paths: Paths,
     sync: Sync,
+    /// Members that are gone by the word of others, before anything else is known of them.
+    said_gone: BTreeSet<NodeName>,
     knocks: Knocks,
     ports: Vec<PortSpec>,
     nonces: SmallRng,
@@ -104,6 +106,7 @@ impl Peers {
             watch: Watch::default(),
             paths: Paths::default(),
             sync: Sync::new(now),
+            said_gone: BTreeSet::new(),
             knocks: Knocks::default(),
             ports: Vec::new(),
             nonces: SmallRng::seed_from_u64(seed),
@@ -264,7 +267,7 @@ impl Peers {
         for part in self.book.mine().parts() {
             self.tell(node, Word::Part(part), effects);
         }
-        let known = self.book.digest();
+        let known = self.book.digest(&self.lives);
         self.tell(node, Word::Digest { known, reply: true }, effects);
     }
 
@@ -329,7 +332,7 @@ impl Peers {
             self.tell(&from, Word::Want(node), effects);
         }
         if let Some(node) = self.sync.digest_due(&self.lives, now) {
-            let known = self.book.digest();
+            let known = self.book.digest(&self.lives);
             self.tell(&node, Word::Digest { known, reply: false }, effects);
         }
         self.knock(now, effects);
@@ -431,7 +434,7 @@ impl Peers {
     /// Begins to ask all others for what happened meanwhile.
     pub(super) fn ask_all(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.sync.begin(now);
-        let known = self.book.digest();
+        let known = self.book.digest(&self.lives);
         self.tell_all(Word::Digest { known, reply: true }, effects);
     }
 

@@ -43,6 +43,9 @@ const AWAY: Duration = Duration::from_mins(1);
 /// The same where nothing but an ARP answer speaks for the node: a switch may give that for a
 /// machine that is dead.
 const AWAY_UNHEARD: Duration = Duration::from_secs(20);
+/// How long an agent that is just starting is waited for, where its node announced the group when
+/// all agents were there last.
+const STARTING: Duration = Duration::from_secs(3);
 /// An heir that has not acted by now sees things differently: the choice falls by lot alone, which
 /// depends on less.
 const BY_LOT: Duration = Duration::from_millis(400);
@@ -249,8 +252,17 @@ impl Turn<'_> {
     ) -> Result<Role, Why> {
         let me = self.peers.book().me().clone();
         let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
-        let waited = self.now.since(self.pending.ownerless_since(key, self.now));
+        let mut waited = self.now.since(self.pending.ownerless_since(key, self.now));
         let lost = from.cloned().or_else(|| self.last_holder(group));
+        if lost.is_none()
+            && let Some(recorded) = self.expected(group, ballots)
+        {
+            if waited < STARTING {
+                self.pending.wake_in(group, self.now, STARTING - waited);
+                return self.silent(group, recorded);
+            }
+            waited = waited.saturating_sub(STARTING);
+        }
         let heir = if waited < BY_LOT {
             self.pending.wake_in(group, self.now, BY_LOT - waited);
             let recorded = if lost.is_none() { self.recorded(group, ballots) } else { None };
@@ -432,6 +444,18 @@ impl Turn<'_> {
         let (node, _) = recorded.next()?;
         let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
         is_able.then(|| node.clone())
+    }
+
+    /// Who announced it by the API's record, if that one cannot take it now and may soon: its agent
+    /// is just starting, or has not been heard of at all, as when all start at once.
+    fn expected(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
+        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
+        let (node, _) = recorded.next()?;
+        let is_late = match self.peers.lives().belief(node) {
+            None => *node != *self.peers.book().me(),
+            Some(belief) => belief.life != Life::Gone && !self.is_able(node),
+        };
+        (is_late && self.is_candidate(group, ballots, node)).then(|| node.clone())
     }
 
     fn was_recorded(&self, group: &Group) -> bool {

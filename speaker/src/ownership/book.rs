@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use crds::model::ids::NodeName;
 
 use super::claim::{Claim, Held};
+use super::life::Lives;
 use super::statement::{Assembled, Assembly, Head, Part, Phase, Statement};
+use super::word::Entry;
 
 /// Differences up to this many changes are sent; beyond that the whole is shorter to explain.
 const WHOLE_BELOW: usize = 80;
@@ -205,10 +207,12 @@ impl Book {
         held.into_keys().collect()
     }
 
-    /// What is known: whose statement, of which life, in which version.
-    pub fn digest(&self) -> Vec<(NodeName, u64, u64)> {
+    /// What is known.
+    pub fn digest(&self, lives: &Lives) -> Vec<Entry> {
         let entry = |statement: &Statement| {
-            (statement.head.node.clone(), statement.head.started, statement.version)
+            let Head { node, started, .. } = &statement.head;
+            let gone = node != self.me() && !lives.is_alive(node);
+            Entry { node: node.clone(), started: *started, version: statement.version, gone }
         };
         self.others.values().chain([&self.mine]).map(entry).collect()
     }

@@ -29,6 +29,20 @@ pub struct Whom {
     pub started: u64,
 }
 
+/// A statement that somebody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Whose.
+    pub node: NodeName,
+    /// Of which life.
+    pub started: u64,
+    /// Which version.
+    pub version: u64,
+    /// Whether that member is gone, as far as the sender knows: for one who has just come and has
+    /// not seen it go.
+    pub gone: bool,
+}
+
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
@@ -50,10 +64,10 @@ pub enum Word {
     Part(Part),
     /// Send me all you know of this member.
     Want(NodeName),
-    /// Which statements the sender knows: whose, of which life, and which version.
+    /// Which statements the sender knows.
     Digest {
         /// All of them.
-        known: Vec<(NodeName, u64, u64)>,
+        known: Vec<Entry>,
         /// The receiver is to send its own.
         reply: bool,
     },
@@ -107,7 +121,10 @@ mod tests {
         let whom = Whom { node: "n2".into(), started: 9 };
         for word in [
             Word::Ask { nonce: u64::MAX, version: 3 },
-            Word::Digest { known: vec![("n1".into(), 1, 2)], reply: true },
+            Word::Digest {
+                known: vec![Entry { node: "n1".into(), started: 1, version: 2, gone: false }],
+                reply: true,
+            },
             Word::Verdict { whom, gone: true },
         ] {
             let letter = Letter { from: "n1".into(), started: 1, word };

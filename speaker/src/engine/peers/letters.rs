@@ -7,7 +7,7 @@ use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
 use crate::ownership::statement::{Part, Phase};
-use crate::ownership::word::{Letter, Whom, Word};
+use crate::ownership::word::{Entry, Letter, Whom, Word};
 
 impl Peers {
     pub(super) fn letter(
@@ -44,14 +44,19 @@ impl Peers {
                 }
             }
             Word::Digest { known, reply } => {
-                for (node, started, version) in known {
+                for Entry { node, started, version, gone } in known {
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, now);
+                    }
+                    if gone {
+                        self.said_gone.insert(node);
+                    } else {
+                        self.said_gone.remove(&node);
                     }
                 }
                 self.sync.report(&from);
                 if reply {
-                    let known = self.book.digest();
+                    let known = self.book.digest(&self.lives);
                     self.tell(&from, Word::Digest { known, reply: false }, effects);
                 }
             }
@@ -143,6 +148,10 @@ impl Peers {
             // From its own mouth, and never heard before.
             self.believe(&node, Life::Present, now);
             self.greet(&node, effects);
+        } else if self.lives.belief(&node).is_none() {
+            // By hearsay: it counts as there until a watcher says otherwise.
+            let gone = self.said_gone.contains(&node);
+            self.believe(&node, if gone { Life::Gone } else { Life::Present }, now);
         }
         if before.as_ref() != Some(&after) {
             self.touched.members.insert(node);
