@@ -105,6 +105,8 @@ pub struct Engine {
     /// Where the wire knows each address to be.
     present: BTreeMap<Ipv4Addr, Presence>,
     bursts: Bursts,
+    /// What somebody else has just stopped to answer for.
+    announced_again: BTreeSet<Ipv4Addr>,
     described: Option<Description>,
     phase: Phase,
     /// When it was last called.
@@ -136,6 +138,7 @@ impl Engine {
             desired: Desired::new(),
             present: BTreeMap::new(),
             bursts: Bursts::new(settings.announcements_per_second),
+            announced_again: BTreeSet::new(),
             described: None,
             phase: Phase::Waiting,
             now,

@@ -178,6 +178,14 @@ impl Mesh {
         self.peers.remove(&self.foca.identity().addr);
     }
 
+    /// Goes on as another, later life of this member.
+    pub fn restart_as(&mut self, started: u64, now: Moment) -> Outcome {
+        let member = Member { started, ..self.foca.identity().clone() };
+        // Fails only for the identity that it has already.
+        let _same = self.foca.change_identity(member, &mut self.runtime);
+        self.drain(now)
+    }
+
     /// Takes a datagram that arrived.
     pub fn receive(&mut self, datagram: &[u8], now: Moment) -> Outcome {
         let opened = match self.opener.open(datagram) {

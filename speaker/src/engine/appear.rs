@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{IfIndex, MacAddr, ServiceKey};
 
 use super::effect::Effect;
 use super::phase::Phase;
@@ -103,6 +103,13 @@ impl Engine {
         }
     }
 
+    /// Begins anew to announce `address`, if it is present here.
+    pub(super) fn announce_again(&mut self, address: Ipv4Addr, now: Moment) {
+        for link in self.present.get(&address).into_iter().flat_map(|links| links.keys()) {
+            self.bursts.start(Target { link: *link, address }, now);
+        }
+    }
+
     /// Sends the gratuitous ARP that is due: a request, which every Linux client takes, and a
     /// reply, which some other systems want.
     pub(super) fn announce(&mut self, now: Moment, effects: &mut Vec<Effect>) {
@@ -111,6 +118,25 @@ impl Engine {
         }
         for target in self.bursts.due(now) {
             self.announce_on(target, effects);
+        }
+    }
+
+    /// Tells the clients that knew an address to be here who has it now: they may be some that its
+    /// owner does not reach, or that it does not know to have lost. The request form, which every
+    /// client takes at once.
+    pub(super) fn part(&self, effects: &mut Vec<Effect>, parted: Parted) {
+        for (address, at) in parted {
+            let IpAddr::V4(address) = address else { continue };
+            for (link, mac) in at {
+                let Some(port) = self.ports.iter().flatten().find(|port| port.index == link) else {
+                    continue;
+                };
+                let frame = ArpFrame {
+                    source: port.mac,
+                    ..ArpFrame::gratuitous_request(mac, address)
+                };
+                effects.push(Effect::Question { link, frame: frame.to_frame().to_vec() });
+            }
         }
     }
 
@@ -155,6 +181,9 @@ impl Engine {
         }
     }
 }
+
+/// Addresses given up, and where their owners are.
+type Parted = Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>;
 
 /// An address for documentation (TEST-NET-3, RFC 5737): routable as far as a proxy is concerned, and
 /// no host has it.

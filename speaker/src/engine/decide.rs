@@ -62,6 +62,11 @@ impl Engine {
             }
             self.stand_all(fresh, now, effects);
         }
+        let parted = self.pending.take_parted();
+        self.part(effects, parted);
+        for address in std::mem::take(&mut self.announced_again) {
+            self.announce_again(address, now);
+        }
         if let Some(peers) = &mut self.peers {
             for node in leaving {
                 peers.acknowledge(&node, effects);
@@ -94,6 +99,12 @@ impl Engine {
         let Some(peers) = &mut self.peers else { return Vec::new() };
         let touched = std::mem::take(&mut peers.touched);
         self.cluster.mark_addresses(&touched.addresses);
+        for address in touched.yielded {
+            // Clients may still have its MAC.
+            if let IpAddr::V4(v4) = address {
+                self.announced_again.insert(v4);
+            }
+        }
         if touched.members.is_empty() {
             return Vec::new();
         }

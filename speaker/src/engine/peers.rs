@@ -58,6 +58,8 @@ pub(super) struct Peers {
     sync: Sync,
     /// Members that are gone by the word of others, before anything else is known of them.
     said_gone: BTreeSet<NodeName>,
+    /// Members that are heard again, and the version of the statement that is still to come.
+    returning: BTreeMap<NodeName, (u64, u64)>,
     knocks: Knocks,
     ports: Vec<PortSpec>,
     nonces: SmallRng,
@@ -86,6 +88,8 @@ pub(super) struct Peers {
 pub(super) struct Touched {
     /// Somebody else holds these differently.
     pub(super) addresses: BTreeSet<IpAddr>,
+    /// Somebody else has given these up.
+    pub(super) yielded: BTreeSet<IpAddr>,
     /// Others are there than before, or other things can be expected of them: what they hold.
     pub(super) members: BTreeSet<NodeName>,
 }
@@ -107,6 +111,7 @@ impl Peers {
             paths: Paths::default(),
             sync: Sync::new(now),
             said_gone: BTreeSet::new(),
+            returning: BTreeMap::new(),
             knocks: Knocks::default(),
             ports: Vec::new(),
             nonces: SmallRng::seed_from_u64(seed),
@@ -282,6 +287,7 @@ impl Peers {
         if life == Life::Present {
             self.vouching.remove(node);
         }
+        self.returning.remove(node);
         self.touched.members.insert(node.clone());
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crds::model::group::Group;
-use crds::model::ids::{MacAddr, NodeName};
+use crds::model::ids::{IfIndex, MacAddr, NodeName};
 
 use super::turn::OFFER;
 use crate::moment::Moment;
@@ -30,6 +30,8 @@ pub(super) struct Pending {
     /// What turned out to be nobody's.
     freed: Vec<IpAddr>,
     alarms: BTreeSet<(Moment, IpAddr)>,
+    /// What was given up to somebody else, and where that one is.
+    parted: Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>,
 }
 
 #[derive(Debug, Default)]
@@ -135,6 +137,16 @@ impl Pending {
     /// What turned out to be nobody's since this was last asked.
     pub(super) fn take_freed(&mut self) -> Vec<IpAddr> {
         std::mem::take(&mut self.freed)
+    }
+
+    /// `address` was given up to the member that is at these MACs.
+    pub(super) fn part_with(&mut self, address: IpAddr, at: Vec<(IfIndex, MacAddr)>) {
+        self.parted.push((address, at));
+    }
+
+    /// What was given up since this was last asked.
+    pub(super) fn take_parted(&mut self) -> Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)> {
+        std::mem::take(&mut self.parted)
     }
 
     /// The addresses to probe for now.

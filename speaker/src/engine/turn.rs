@@ -216,8 +216,13 @@ impl Turn<'_> {
             self.claim(group, None);
             return Ok(Role::Owner);
         }
+        // One that has stopped by itself, because it was out of touch, is about to begin again.
+        let has_lapsed = group.addresses.iter().any(|address| {
+            let mut claims = self.peers.book().claims(address);
+            claims.any(|claim| *claim.node == owner && claim.held.rank == Rank::Lapsed)
+        });
         let is_missed = matches!(life, Life::Suspected(_) | Life::Away)
-            || phase == Some(Phase::Leaving) && life != Life::Hidden;
+            || (phase == Some(Phase::Leaving) || has_lapsed) && life != Life::Hidden;
         if !is_missed {
             group.addresses.first().inspect(|key| self.has_owner(key));
             return self.silent(group, owner);
@@ -355,15 +360,18 @@ impl Turn<'_> {
             return;
         }
         let (book, lives) = (self.peers.book(), self.peers.lives());
-        let lost = |address: &&IpAddr| {
+        let lost = |address: &IpAddr| {
             let living = book.claims(address).filter(|claim| {
                 claim.node == book.me() || lives.is_alive(claim.node)
             });
-            living.max().is_some_and(|highest| highest.node != book.me())
+            let highest = living.max()?.node;
+            (highest != book.me()).then(|| (*address, highest.clone()))
         };
-        let lost: Vec<IpAddr> = group.addresses.iter().filter(lost).copied().collect();
-        for address in lost {
-            self.peers.book_mut().hold(address, None);
+        let lost: Vec<(IpAddr, NodeName)> = group.addresses.iter().filter_map(lost).collect();
+        for (address, winner) in lost {
+            if self.peers.book_mut().hold(address, None) {
+                self.pending.part_with(address, self.peers.paths_to(&winner));
+            }
         }
     }
 

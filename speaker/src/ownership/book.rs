@@ -35,6 +35,8 @@ pub struct Book {
 pub struct News {
     /// Somebody else holds these now, or holds them differently.
     pub addresses: BTreeSet<IpAddr>,
+    /// Of those, the ones that it does not hold any more.
+    pub yielded: BTreeSet<IpAddr>,
     /// The statement is now complete and newer than before.
     pub is_newer: bool,
     /// A version in between is missing: the whole statement is needed.
@@ -174,6 +176,9 @@ impl Book {
             if before.get(&address) != held {
                 self.index(address, &node, held.cloned());
                 news.addresses.insert(address);
+                if held.is_none() {
+                    news.yielded.insert(address);
+                }
             }
         }
         news

@@ -59,7 +59,6 @@ impl World {
             deputies: true,
             seed: self.dice.next(),
             mesh: Some(identity),
-            #[cfg(feature = "defects")]
             defect: None,
         };
         (self.tune)(&mut settings);
@@ -178,7 +177,11 @@ impl World {
             }
             Effect::Ranges(ranges) => self.with_agent(id, |agent| agent.ranges = ranges),
             Effect::Publish(desired) => self.publish(id, desired),
-            Effect::Transmit { link, frame, .. } | Effect::Question { link, frame } => {
+            Effect::Transmit { link, address, frame } => {
+                self.judge.ledger.sent.push((self.now, id, address));
+                self.send_frame(id, node::segment_of(link), frame);
+            }
+            Effect::Question { link, frame } => {
                 self.send_frame(id, node::segment_of(link), frame);
             }
             Effect::Frame { link, to, bytes } => {
@@ -217,6 +220,7 @@ impl World {
             }
             Effect::Conflict(conflict) => {
                 self.say_loud(|| format!("n{id}: conflict {conflict:?}"));
+                self.judge.ledger.conflicts.push((self.now, id, conflict));
             }
             Effect::Checked { .. } => {}
             Effect::Halt => self.halted(id),

@@ -11,6 +11,7 @@ use speaker::facts::Traffic;
 use crate::api::Truth;
 use crate::fault::Fault;
 use crate::happening::Happening;
+use crate::ledger::{Ledger, Moved, Span};
 use crate::node::{self, NodeId};
 use crate::time::{At, MS, SEC};
 use crate::wire::{Station, Way};
@@ -56,6 +57,7 @@ pub(crate) struct Judge {
     auditing: bool,
     /// Where a foreign host was first: no promise but that nothing is announced.
     pub(crate) taken: BTreeSet<Ipv4Addr>,
+    pub(crate) ledger: Ledger,
 }
 
 fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
@@ -135,13 +137,16 @@ impl World {
             return;
         }
         self.update_gap(client, address, &mut watch, wanted);
-        self.update_overlap(address, &mut watch);
+        self.update_overlap(client, address, &mut watch);
         if let (Some(&mac), 1) = (watch.macs.first(), watch.macs.len()) {
-            let before = watch.learned.replace(mac);
+            let (before, now) = (watch.learned.replace(mac), self.now);
+            if before != Some(mac) {
+                let moved = Moved { at: now, client, address, from: before, to: mac };
+                self.judge.ledger.moves.push(moved);
+            }
             if let Some(before) = before.filter(|before| *before != mac) {
                 self.changed(client, address, before, mac);
             }
-            let now = self.now;
             self.caches[client].entry(address).or_insert((mac, now));
         }
         if self.judge.taken.contains(&address) && watch.learned.is_some() {
@@ -156,6 +161,8 @@ impl World {
             if let Some(gap) = watch.gap.filter(|_| wanted) {
                 self.judge_gap(client, address, watch, true);
                 self.note_gap(gap);
+                let span = Span { client, address, since: gap.0, until: self.now };
+                self.judge.ledger.gaps.push(span);
             }
             watch.gap = None;
         } else if watch.gap.is_none() {
@@ -172,7 +179,7 @@ impl World {
         }
     }
 
-    fn update_overlap(&mut self, address: Ipv4Addr, watch: &mut Watch) {
+    fn update_overlap(&mut self, client: usize, address: Ipv4Addr, watch: &mut Watch) {
         if watch.macs.len() > 1 {
             let since = *watch.overlap.get_or_insert(self.now);
             watch.among.extend(&watch.speakers);
@@ -182,6 +189,8 @@ impl World {
             }
         } else if let Some(since) = watch.overlap {
             self.judge_overlap("I1", address, watch);
+            let span = Span { client, address, since, until: self.now };
+            self.judge.ledger.overlaps.push(span);
             if let Some(kind) = self.only_fault(since) {
                 self.stats.overlap(&kind, self.now - since);
             }
@@ -286,6 +295,18 @@ impl World {
                         || local.is_some_and(|slice| slice.nodes.contains(&node.name))
                 })
         })
+    }
+
+    /// What is still open at the end of a run, and who answers then.
+    pub(crate) fn close(&mut self) -> Ledger {
+        let mut ledger = std::mem::take(&mut self.judge.ledger);
+        for ((client, address), watch) in &self.judge.watches {
+            let span = |since| Span { client: *client, address: *address, since, until: self.now };
+            ledger.gaps.extend(watch.gap.map(|(since, _)| span(since)));
+            ledger.overlaps.extend(watch.overlap.map(span));
+            ledger.end.insert((*client, *address), watch.macs.clone());
+        }
+        ledger
     }
 
     /// The node that alone answers for `address`.

@@ -6,17 +6,19 @@
 
 mod agency;
 mod api;
+mod defects;
 mod dice;
 mod fault;
 mod happening;
 mod hosts;
 mod judge;
+mod ledger;
 mod node;
 mod routed;
 mod rules;
 mod runs;
 mod scenario;
-mod scenarios;
+mod scenes;
 mod schedule;
 mod services;
 mod stats;

@@ -21,7 +21,7 @@ pub(crate) fn run(scenario: &Scenario, verbose: bool) -> Outcome {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
         let text = text.unwrap_or_default();
         let violation = Some(Violation { at: 0, invariant: "no panic", text });
-        Outcome { violation, stats: Stats::default(), tale: Vec::new(), happenings: 0, calls: 0 }
+        Outcome { violation, ..Outcome::default() }
     })
 }
 

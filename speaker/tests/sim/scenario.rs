@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use speaker::engine::Settings;
+use speaker::engine::{Defect, Settings};
 
 use crate::fault::{Fault, Planned};
+use crate::ledger::Ledger;
 use crate::node::NodeId;
 use crate::stats::Stats;
 use crate::time::{At, SEC};
@@ -34,9 +35,11 @@ pub(crate) struct Scenario {
 }
 
 /// How a run ended.
+#[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) violation: Option<Violation>,
     pub(crate) stats: Stats,
+    pub(crate) ledger: Ledger,
     pub(crate) tale: Vec<(At, String)>,
     pub(crate) happenings: u64,
     pub(crate) calls: u64,
@@ -67,11 +70,27 @@ impl Scenario {
         self
     }
 
+    /// Who has most when all is settled, before anything befalls the cluster.
+    pub(crate) fn busiest(&self) -> NodeId {
+        let calm = Self { planned: Vec::new(), lasts: SETTLED, ..self.clone() };
+        let mut loads = vec![0; self.nodes];
+        calm.run(false).ledger.owners(SETTLED).values().for_each(|id| loads[*id] += 1);
+        (0..self.nodes).max_by_key(|id| loads[*id]).unwrap_or_default()
+    }
+
+    /// With a rule of every engine broken on purpose.
+    pub(crate) fn with_defect(mut self, defect: Defect) -> Self {
+        self.tune = Rc::new(move |settings| settings.defect = Some(defect));
+        self
+    }
+
     pub(crate) fn run(&self, verbose: bool) -> Outcome {
         let mut world = World::new(self, verbose);
         world.run(self.lasts);
+        let ledger = world.close();
         Outcome {
             violation: world.violation,
+            ledger,
             stats: world.stats,
             tale: world.tale.into(),
             happenings: world.queue.count(),

@@ -24,6 +24,15 @@ impl Peers {
         if let Some(path) = path {
             self.paths.note(&from, path, now);
         }
+        if self.book.of(&from).is_some_and(|known| started < known.head.started) {
+            // A former life, of which a word was late; or a new one on a machine whose clock was set
+            // back, which must learn that it needs a later stamp.
+            if matches!(word, Word::Ask { .. }) {
+                let known = self.book.digest(&self.lives);
+                self.tell(&from, Word::Digest { known, reply: false }, effects);
+            }
+            return;
+        }
         match word {
             Word::Ask { nonce, version } => {
                 let answer = Word::Answer { nonce, version: self.book.mine().version };
@@ -34,8 +43,7 @@ impl Peers {
                 }
             }
             Word::Answer { nonce, version } => {
-                self.answer(&from, started, nonce, now, effects);
-                self.compare(&from, started, version, now);
+                self.answer(&Whom { node: from, started }, nonce, version, now, effects);
             }
             Word::Part(part) => self.part(&from, part, now, effects),
             Word::Want(node) => {
@@ -45,6 +53,9 @@ impl Peers {
             }
             Word::Digest { known, reply } => {
                 for Entry { node, started, version, gone } in known {
+                    if node == *self.book.me() && started > self.book.mine().head.started {
+                        self.restart_as(started + 1, now, effects);
+                    }
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, now);
                     }
@@ -73,6 +84,13 @@ impl Peers {
         }
     }
 
+    /// Others know a later life of this member: the clock was set back. This one must be the latest.
+    fn restart_as(&mut self, started: u64, now: Moment, effects: &mut Vec<Effect>) {
+        let outcome = self.mesh.restart_as(started, now);
+        self.book.set_head(|head| head.started = started);
+        self.mesh_outcome(outcome, None, now, effects);
+    }
+
     /// Answers on the path that the question came by.
     fn reply(
         &mut self,
@@ -98,17 +116,19 @@ impl Peers {
 
     fn answer(
         &mut self,
-        from: &NodeName,
-        started: u64,
+        whom: &Whom,
         nonce: u64,
+        version: u64,
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
+        let from = &whom.node;
         let Some(sent) = self.watch.answered(from, nonce) else { return };
         self.proof = self.proof.max(Some(sent));
-        let known = self.book.of(from);
-        if known.is_none_or(|known| known.head.started != started) {
-            // A new life: it counts once it says that it is ready.
+        self.compare(from, whom.started, version, now);
+        // A new life counts once it says that it is ready; and one that was gone, once it has said
+        // what it holds now.
+        if !self.is_current(whom) || !self.is_up_to_date(whom, version) {
             return;
         }
         let doubted = self.watch.settle(from);
@@ -121,6 +141,18 @@ impl Peers {
         if !was_present && doubted.is_none() {
             self.tell_heard(from, 0, effects);
         }
+    }
+
+    /// Whether what is known of this member may be believed now that it is heard: of one that was
+    /// gone only its latest statement, since it may have given up what it held. Otherwise that is
+    /// believed as soon as it comes.
+    fn is_up_to_date(&mut self, whom: &Whom, version: u64) -> bool {
+        let was_gone = matches!(self.lives.of(&whom.node), Life::Gone | Life::Hidden);
+        if was_gone && self.book.is_behind(&whom.node, whom.started, version) {
+            self.returning.insert(whom.node.clone(), (whom.started, version));
+            return false;
+        }
+        true
     }
 
     fn part(&mut self, from: &NodeName, part: Part, now: Moment, effects: &mut Vec<Effect>) {
@@ -140,6 +172,13 @@ impl Peers {
         }
         self.sync.has(&node);
         self.touched.addresses.extend(news.addresses);
+        self.touched.yielded.extend(news.yielded);
+        let has_returned = self.returning.get(&node).is_some_and(|(started, version)| {
+            !self.book.is_behind(&node, *started, *version)
+        });
+        if has_returned {
+            self.believe(&node, Life::Present, now);
+        }
         let Some(after) = self.book.of(&node).map(|statement| statement.head.clone()) else {
             return;
         };
@@ -193,8 +232,10 @@ impl Peers {
             Life::Suspected(doubted) if doubted == nonce || nonce == 0 => {
                 self.believe(&whom.node, Life::Present, now);
             }
-            Life::Away | Life::Gone | Life::Hidden => self.believe(&whom.node, Life::Present, now),
-            Life::Present | Life::Suspected(_) => {}
+            Life::Away | Life::Gone | Life::Hidden if self.is_up_to_date(whom, version) => {
+                self.believe(&whom.node, Life::Present, now);
+            }
+            _ => {}
         }
         if self.book.is_behind(&whom.node, whom.started, version) {
             self.sync.want(&whom.node, from, now);

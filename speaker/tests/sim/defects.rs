@@ -1,0 +1,58 @@
+//! Proves that the simulation notices broken rules: for each there is a scene that goes well with a
+//! sound engine, and not with one that breaks the rule.
+
+use speaker::engine::Defect;
+
+use crate::fault::Fault;
+use crate::node::NodeId;
+use crate::runs;
+use crate::scenario::Scenario;
+use crate::time::SEC;
+
+/// `defect` must break one of `invariants` when `faults` befall the node that has most, one after
+/// the other, and without the defect they must break none; both for several seeds.
+fn must_be_caught(defect: Defect, invariants: &[&str], faults: impl Fn(NodeId) -> Vec<Fault>) {
+    for seed in 1..=4 {
+        let calm = Scenario::calm(seed, 3, 6);
+        let faults = faults(calm.busiest()).into_iter().zip([10, 13]);
+        let sound = faults.fold(calm, |scene, (fault, at)| scene.with(at * SEC, 8 * SEC, fault));
+        if let Some(violation) = runs::run(&sound, false).violation {
+            eprintln!("{}", runs::explain(&sound, &violation));
+            panic!("seed {seed}: without any defect: {}", violation.text);
+        }
+        let caught = runs::run(&sound.with_defect(defect), false).violation;
+        let caught = caught.map(|violation| violation.invariant);
+        assert!(
+            caught.is_some_and(|caught| invariants.contains(&caught)),
+            "seed {seed}: {defect:?} shows as {caught:?}, not as one of {invariants:?}"
+        );
+    }
+}
+
+#[test]
+fn skipping_the_wire_check_moves_what_an_absent_agent_has() {
+    must_be_caught(Defect::SkipWireCheck, &["I3"], |owner| vec![Fault::Kill(owner)]);
+}
+
+#[test]
+fn stopping_before_the_successor_has_claimed_leaves_a_gap() {
+    must_be_caught(Defect::SkipAcknowledgement, &["I2"], |owner| vec![Fault::Drain(owner)]);
+}
+
+#[test]
+fn ignoring_higher_claims_leaves_two_macs() {
+    must_be_caught(Defect::IgnoreClaims, &["I1"], |owner| vec![Fault::Drain(owner)]);
+}
+
+#[test]
+fn obeying_the_record_moves_what_is_owned() {
+    // What a record says is looked at when an agent starts.
+    must_be_caught(Defect::RecordIsAnOrder, &["I1", "I3"], |_| {
+        vec![Fault::OldRecords, Fault::Rollout]
+    });
+}
+
+#[test]
+fn trusting_the_dead_leaves_their_addresses_unanswered() {
+    must_be_caught(Defect::TrustTheDead, &["I2"], |owner| vec![Fault::Crash(owner)]);
+}
