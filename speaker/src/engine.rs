@@ -165,7 +165,7 @@ impl Engine {
         self.check(now, &mut effects);
         self.describe(now, &mut effects);
         if let Some(peers) = &mut self.peers {
-            peers.publish(&mut effects);
+            peers.publish(now, &mut effects);
         }
         effects
     }

@@ -100,6 +100,7 @@ impl Engine {
         let touched = std::mem::take(&mut peers.touched);
         self.cluster.mark_addresses(&touched.addresses);
         for address in touched.yielded {
+            self.pending.vacate(address, now);
             // Clients may still have its MAC.
             if let IpAddr::V4(v4) = address {
                 self.announced_again.insert(v4);

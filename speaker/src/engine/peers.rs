@@ -24,7 +24,7 @@ use crate::mesh::{Identity, Mesh, Outcome};
 use crate::moment::Moment;
 use crate::ownership::book::Book;
 use crate::ownership::life::{Life, Lives};
-use crate::ownership::statement::{Head, LinkWord, Phase};
+use crate::ownership::statement::{Head, LinkWord, Part, Phase};
 use crate::ownership::watch::{Act, Surroundings, Watch};
 use crate::ownership::word::{Letter, Whom, Word};
 
@@ -45,6 +45,10 @@ use sync::Sync;
 const PROVEN_FOR: Duration = Duration::from_millis(600);
 /// A suspicion that nobody follows up is forgotten after this.
 const SUSPICION: Duration = Duration::from_millis(700);
+/// News is repeated after these times: what one frame in twenty loses, two more rarely do.
+const REPEATS: [Duration; 2] = [Duration::from_millis(60), Duration::from_millis(250)];
+/// How often every link is told that this member is on it.
+const HELLO_EVERY: Duration = Duration::from_secs(10);
 /// A member that is alone shows that it is no hung process this often.
 const ALONE_TICK: Duration = Duration::from_millis(200);
 
@@ -76,6 +80,11 @@ pub(super) struct Peers {
     renewed: Moment,
     next_alone: Moment,
     attended: BTreeSet<SocketAddr>,
+    /// News to be repeated.
+    repeats: Vec<(Moment, Part)>,
+    next_hello: Moment,
+    /// Who was last said to live.
+    members: BTreeSet<NodeName>,
     /// Who answers in our place while we leave.
     deputised: BTreeSet<NodeName>,
     pub(super) touched: Touched,
@@ -123,6 +132,9 @@ impl Peers {
             renewed: Moment::START,
             next_alone: now,
             attended: BTreeSet::new(),
+            repeats: Vec::new(),
+            next_hello: now,
+            members: BTreeSet::new(),
             deputised: BTreeSet::new(),
             touched: Touched::default(),
             skips_wire: false,
@@ -201,7 +213,10 @@ impl Peers {
                 addresses: addresses.map(ipnetwork::IpNetwork::ip).collect(),
             }
         };
-        let links = ports.iter().map(word).collect();
+        let links: Vec<LinkWord> = ports.iter().map(word).collect();
+        if self.book.mine().head.links != links {
+            self.next_hello = Moment::START;
+        }
         self.book.set_head(|head| head.links = links);
     }
 
@@ -237,7 +252,6 @@ impl Peers {
     ) {
         effects.extend(outcome.datagrams.into_iter().map(|(to, bytes)| Effect::Send { to, bytes }));
         if outcome.changed {
-            effects.push(Effect::Members(self.mesh.alive().cloned().collect()));
             self.mesh_changed(now, effects);
         }
         if let Some(letter) = outcome.letter {
@@ -343,6 +357,26 @@ impl Peers {
         }
         self.knock(now, effects);
         self.renew(now, effects);
+        self.repeat_news(now, effects);
+        if now >= self.next_hello {
+            self.next_hello = now + HELLO_EVERY;
+            self.hello(effects);
+        }
+        let alive = self.lives.iter().filter(|(_, life)| *life != Life::Gone);
+        let mut alive: BTreeSet<NodeName> = alive.map(|(node, _)| node.clone()).collect();
+        alive.insert(self.book.me().clone());
+        if self.members != alive {
+            self.members.clone_from(&alive);
+            effects.push(Effect::Members(alive));
+        }
+    }
+
+    fn repeat_news(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let due = self.repeats.extract_if(.., |(when, _)| *when <= now);
+        let due: Vec<Part> = due.map(|(_, part)| part).collect();
+        for part in due {
+            self.tell_all(Word::Part(part), effects);
+        }
     }
 
     fn act(&mut self, act: Act, now: Moment, effects: &mut Vec<Effect>) {
@@ -445,8 +479,9 @@ impl Peers {
     }
 
     /// Tells all others what changed in this member's own statement.
-    pub(super) fn publish(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn publish(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         for part in self.book.flush() {
+            self.repeats.extend(REPEATS.map(|after| (now + after, part.clone())));
             self.tell_all(Word::Part(part), effects);
         }
     }
@@ -478,7 +513,9 @@ impl Peers {
         let alone = (self.is_alone()).then_some(self.next_alone);
         let stale = self.suspicions.values().min().copied();
         let mesh = self.mesh.next_deadline();
-        let others = [alone, stale, mesh, self.watch.next_deadline(), self.sync.next_deadline()];
+        let repeat = self.repeats.iter().map(|(when, _)| *when).min();
+        let hello = Some(self.next_hello).filter(|_| !self.ports.is_empty());
+        let others = [alone, repeat, hello, stale, mesh, self.watch.next_deadline(), self.sync.next_deadline()];
         let knock = self.knocks.next_deadline();
         others.into_iter().chain([knock]).flatten().min()
     }

@@ -20,6 +20,9 @@ const PROBED: Duration = Duration::from_millis(130);
 const PROBE_AGAIN: Duration = Duration::from_secs(10);
 /// How long another member that probes as well is left alone.
 const DEFERENCE: Duration = Duration::from_millis(400);
+/// Nobody gives up an address without a successor that claims it, or a reason that all see. The
+/// claim may have been lost; by now it was repeated.
+const SUCCESSION: Duration = Duration::from_millis(300);
 /// One that did not take an offer is not asked again for this long, if there are others.
 const SPURNED: Duration = Duration::from_secs(1);
 
@@ -29,6 +32,8 @@ pub(super) struct Pending {
     groups: BTreeMap<IpAddr, Affair>,
     /// What turned out to be nobody's.
     freed: Vec<IpAddr>,
+    /// What was given up by its holder, and when: whoever has it now is about to say so.
+    vacated: BTreeMap<IpAddr, Moment>,
     alarms: BTreeSet<(Moment, IpAddr)>,
     /// What was given up to somebody else, and where that one is.
     parted: Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>,
@@ -137,6 +142,18 @@ impl Pending {
     /// What turned out to be nobody's since this was last asked.
     pub(super) fn take_freed(&mut self) -> Vec<IpAddr> {
         std::mem::take(&mut self.freed)
+    }
+
+    /// The holder of `address` has given it up.
+    pub(super) fn vacate(&mut self, address: IpAddr, now: Moment) {
+        self.vacated.insert(address, now);
+    }
+
+    /// How long it is still to be waited for word of who has an address of `group` now.
+    pub(super) fn is_vacated(&mut self, group: &Group, now: Moment) -> Option<Duration> {
+        self.vacated.retain(|_, at| now.since(*at) < SUCCESSION);
+        let times = group.addresses.iter().filter_map(|address| self.vacated.get(address));
+        times.max().map(|at| SUCCESSION - now.since(*at))
     }
 
     /// `address` was given up to the member that is at these MACs.

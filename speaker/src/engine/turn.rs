@@ -260,6 +260,12 @@ impl Turn<'_> {
         let mut waited = self.now.since(self.pending.ownerless_since(key, self.now));
         let lost = from.cloned().or_else(|| self.last_holder(group));
         if lost.is_none()
+            && let Some(wait) = self.pending.is_vacated(group, self.now)
+        {
+            self.pending.wake_in(group, self.now, wait);
+            return Err(Why::NoCandidate);
+        }
+        if lost.is_none()
             && let Some(recorded) = self.expected(group, ballots)
         {
             if waited < STARTING {

@@ -97,6 +97,11 @@ pub enum Word {
     /// The sender answers in the place of the receiver, which is leaving, as of this version of its
     /// statement.
     Deputised(u64),
+    /// The sender is on this link; with the version of its statement.
+    Hello {
+        /// Of the sender's statement.
+        version: u64,
+    },
 }
 
 impl Letter {

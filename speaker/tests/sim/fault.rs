@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     RestartAll,
     /// UDP and TCP between these nodes and the others are blocked.
     MeshCut(BTreeSet<NodeId>),
+    /// UDP and TCP between all nodes are blocked.
+    NoMesh,
     /// Link frames are blocked.
     NoFrames,
     /// ARP and link frames between these nodes and the others are blocked, the mesh is not.

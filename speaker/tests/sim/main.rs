@@ -6,6 +6,7 @@
 
 mod agency;
 mod api;
+mod deeds;
 mod defects;
 mod dice;
 mod fault;

@@ -1,10 +1,18 @@
 //! Scenes that must go well, one each, with the figures that are promised.
 
-use crate::fault::Fault;
+mod agents;
+mod cuts;
+mod foreign;
+mod large;
+mod planned;
+
 use crate::ledger::Ledger;
 use crate::runs;
 use crate::scenario::Scenario;
-use crate::time::SEC;
+use crate::time::{At, SEC};
+
+/// When the fault of a scene begins.
+const FAULT: At = 10 * SEC;
 
 /// Runs a scene in which no promise may be broken; gives what was written down of it.
 fn must_hold(scenario: &Scenario) -> Ledger {
@@ -30,9 +38,4 @@ fn a_run_replays_exactly() {
     let (first, second) = (runs::run(&scenario(), false), runs::run(&scenario(), false));
     assert_eq!(first.tale, second.tale);
     assert_eq!((first.happenings, first.calls), (second.happenings, second.calls));
-}
-
-#[test]
-fn the_death_of_a_node_is_noticed() {
-    must_hold(&Scenario::calm(1, 3, 8).with(10 * SEC, 10 * SEC, Fault::Crash(1)));
 }

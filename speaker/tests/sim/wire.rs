@@ -42,6 +42,8 @@ pub(crate) enum Cut {
     Port(NodeId, Segment),
     /// UDP and TCP between these and the other nodes.
     Mesh(BTreeSet<NodeId>),
+    /// UDP and TCP between any two nodes.
+    AllMesh,
     /// Link frames.
     Frames,
     /// ARP and link frames between these nodes and the others; the mesh takes another way.
@@ -85,6 +87,10 @@ impl Cut {
             Self::Mute { from: mute, to: deaf } => mute.contains(&from) && deaf.contains(&to),
             Self::Isolated => matches!((from, to), (Station::Node(_), Station::Node(_))),
             Self::Port(node, on) => *on == segment && [from, to].contains(&Station::Node(*node)),
+            Self::AllMesh => {
+                let nodes = matches!((from, to), (Station::Node(_), Station::Node(_)));
+                way == Way::Mesh && nodes
+            }
             Self::Mesh(set) => way == Way::Mesh && across(set),
             Self::Frames => way == Way::Frame,
             Self::Layer2(set) => way != Way::Mesh && across(set),

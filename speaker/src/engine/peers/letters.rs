@@ -45,6 +45,7 @@ impl Peers {
             Word::Answer { nonce, version } => {
                 self.answer(&Whom { node: from, started }, nonce, version, now, effects);
             }
+            Word::Hello { version } => self.compare(&from, started, version, now),
             Word::Part(part) => self.part(&from, part, now, effects),
             Word::Want(node) => {
                 for part in self.book.parts_of(&node) {

@@ -86,6 +86,17 @@ impl Peers {
         }
     }
 
+    /// Says on each link, in a frame of its own, that this member is on it: so everybody learns which
+    /// links share a segment.
+    pub(super) fn hello(&mut self, effects: &mut Vec<Effect>) {
+        for link in self.ports.iter().map(|port| port.index).collect::<Vec<_>>() {
+            let version = self.book.mine().version;
+            let letter = self.letter_from_us(Word::Hello { version });
+            let bytes = self.mesh.seal(&letter);
+            effects.push(Effect::Frame { link, to: MacAddr::BROADCAST, bytes });
+        }
+    }
+
     /// The paths to `node`: those measured, or until there is one, all its MACs on all our links.
     pub(in crate::engine) fn paths_to(&self, node: &NodeName) -> Vec<(IfIndex, MacAddr)> {
         let measured: Vec<_> =

@@ -1,0 +1,70 @@
+//! What administrators and the controller do by way of the API: marks, restored backups, move
+//! orders, new nodes.
+
+use std::net::IpAddr;
+
+use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
+use speaker::engine::{Change, Event};
+use speaker::facts::{NodeFacts, Order, Recorded};
+
+use crate::fault::Fault;
+use crate::happening::Happening;
+use crate::node::{self, Node, NodeId};
+use crate::time::SEC;
+use crate::world::World;
+
+impl World {
+    /// The exclude label, or our drain mark.
+    pub(crate) fn mark(&mut self, id: NodeId, fault: &Fault, on: bool) {
+        let name = node::name(id);
+        let mut facts = self.truth.nodes.get(&name).cloned().unwrap_or_default();
+        match fault {
+            Fault::Drain(_) => facts.draining = on,
+            _ if on => {
+                facts.labels.insert(EXCLUDE_FROM_LOAD_BALANCERS.to_owned(), String::new());
+            }
+            _ => {
+                facts.labels.remove(EXCLUDE_FROM_LOAD_BALANCERS);
+            }
+        }
+        self.change(&Event::Nodes(Change::Set(name, facts)));
+    }
+
+    /// A backup is restored: every record names some node, dead ones and unknown ones too, with a
+    /// claim that may be far above or below the true one.
+    pub(crate) fn restore_records(&mut self) {
+        let services: Vec<_> = self.truth.services.keys().cloned().collect();
+        let mut old = std::collections::BTreeMap::new();
+        for service in services {
+            let node = node::name(self.dice.index(self.nodes.len() + 1));
+            let claim = self.dice.between(0, 60);
+            let key = format!("{node}-{}", service.name);
+            old.insert(key, Recorded { service, node, claim });
+        }
+        self.change(&Event::Recorded(Change::Replace(old)));
+    }
+
+    pub(crate) fn order(&mut self, service: usize, to: NodeId, valid: bool) {
+        let key = crate::services::key(service);
+        let Some(&address) = self.truth.group(&key).first() else { return };
+        let IpAddr::V4(v4) = address else { return };
+        let Some(owner) = self.owner_now(v4) else { return };
+        let records = self.truth.records.values();
+        let claim = records.filter(|r| r.service == key).map(|r| r.claim).max().unwrap_or_default();
+        let claim = if valid { claim } else { claim + self.dice.between(1, 4) };
+        let owner = node::name(owner);
+        let mut facts = self.truth.speakers.get(&owner).cloned().unwrap_or_default();
+        facts.orders = vec![Order { address, claim, to: node::name(to) }];
+        self.change(&Event::Speakers(Change::Set(owner, facts)));
+    }
+
+    pub(crate) fn add_node(&mut self) {
+        let id = self.nodes.len();
+        self.nodes.push(Node::new(id, self.switches.len()));
+        self.change(&Event::Nodes(Change::Set(node::name(id), NodeFacts::default())));
+        let peers = self.all_peers();
+        self.change(&Event::Peers(peers));
+        let delay = self.dice.between(SEC / 2, 2 * SEC);
+        self.queue.push(self.now + delay, Happening::Start(id));
+    }
+}

@@ -1,0 +1,49 @@
+//! Large clusters.
+
+use std::collections::BTreeMap;
+
+use super::{FAULT, must_hold};
+use crate::fault::Fault;
+use crate::node::NodeId;
+use crate::scenario::Scenario;
+use crate::time::{At, SEC};
+
+/// A node of many dies: its own groups move and no others, soon, and evenly.
+fn one_dies(nodes: usize, services: usize, seeds: u64) {
+    let mut gaps: Vec<At> = Vec::new();
+    for seed in 1..=seeds {
+        let calm = Scenario::calm(seed, nodes, services);
+        let owner = calm.busiest();
+        let scene = calm.with(FAULT, 10 * SEC, Fault::Cut(owner));
+        let ledger = must_hold(&Scenario { lasts: 22 * SEC, ..scene });
+        let (before, after) = (ledger.owners(FAULT), ledger.owners(At::MAX));
+        let mut got: BTreeMap<NodeId, usize> = (0..nodes).map(|id| (id, 0)).collect();
+        got.remove(&owner);
+        for (address, node) in before {
+            assert_eq!(after[&address] == node, node != owner, "seed {seed}: {address}");
+            if node == owner {
+                *got.entry(after[&address]).or_default() += 1;
+            }
+        }
+        let (most, least) = (got.values().max(), got.values().min());
+        assert!(
+            most.zip(least).is_some_and(|(most, least)| most - least <= 1),
+            "seed {seed}: {got:?}"
+        );
+        let after = ledger.gaps.iter().filter(|span| span.since >= FAULT);
+        gaps.extend(after.map(|span| span.until - span.since));
+    }
+    gaps.sort_unstable();
+    let (half, most) = (gaps[gaps.len() / 2], gaps[(gaps.len() - 1) * 99 / 100]);
+    assert!(half <= SEC / 2 && most <= SEC, "median {half} us, 99th percentile {most} us");
+}
+
+#[test]
+fn one_of_a_hundred_dies() {
+    one_dies(100, 300, 3);
+}
+
+#[test]
+fn one_of_ten_dies() {
+    one_dies(10, 300, 3);
+}
