@@ -76,6 +76,8 @@ pub(super) struct Peers {
     suspicions: BTreeMap<NodeName, Moment>,
     /// Members whose next answer is to be told to all, for the suspicion with this number.
     vouching: BTreeMap<NodeName, u64>,
+    /// Members that are missing and were asked all the same: under which number, and when.
+    inquiries: BTreeMap<NodeName, (u64, Moment)>,
     /// Until when the ports may answer, as last told to them.
     renewed: Moment,
     next_alone: Moment,
@@ -129,6 +131,7 @@ impl Peers {
             counted: None,
             suspicions: BTreeMap::new(),
             vouching: BTreeMap::new(),
+            inquiries: BTreeMap::new(),
             renewed: Moment::START,
             next_alone: now,
             attended: BTreeSet::new(),

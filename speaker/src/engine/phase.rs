@@ -128,7 +128,9 @@ impl Engine {
         for (address, Held { counter, .. }) in former.unwrap_or_default() {
             let held = Held { rank, counter, offer: None };
             let (book, lives) = (peers.book(), peers.lives());
-            let mine = Claim { held: &held, node: book.me() };
+            // It has not answered for a while: whoever has, under whatever claim, goes on.
+            let lapsed = Held { rank: Rank::Lapsed, ..held.clone() };
+            let mine = Claim { held: &lapsed, node: book.me() };
             let is_highest = !book
                 .claims(&address)
                 .any(|rival| lives.is_alive(rival.node) && rival > mine);

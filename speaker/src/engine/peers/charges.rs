@@ -1,6 +1,10 @@
 //! Who watches whom: each member has a few fixed watchers, which everybody computes alike.
+//!
+//! The members stand in a ring, and the next few watch each: so everybody has as many to watch as
+//! anybody else, and nobody has none, who would then never learn that it is in touch.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crds::model::group::stable_hash;
 use crds::model::ids::NodeName;
@@ -19,16 +23,13 @@ impl Peers {
             return;
         }
         let me = self.book.me().clone();
-        let able: Vec<&NodeName> = self.lives.present().chain([&me]).collect();
+        let able = self.lives.present().chain([&me]).map(place).collect::<BTreeSet<_>>();
         let all: Vec<&NodeName> = self.lives.iter().map(|(node, _)| node).collect();
         let mine = all.into_iter().filter(|node| {
-            let mut rivals: Vec<u64> = able
-                .iter()
-                .filter(|watcher| **watcher != *node && **watcher != &me)
-                .map(|watcher| suits(watcher, node))
-                .collect();
-            rivals.sort_unstable_by(|a, b| b.cmp(a));
-            rivals.get(WATCHERS - 1).is_none_or(|last| suits(&me, node) > *last)
+            let from = place(node);
+            let after = able.range((Bound::Excluded(from), Bound::Unbounded));
+            let around = after.chain(able.range(..from));
+            around.take(WATCHERS).any(|(_, watcher)| **watcher == me)
         });
         let mine: BTreeSet<NodeName> = mine.cloned().collect();
         self.watch.set_charges(&mine, now);
@@ -41,7 +42,7 @@ impl Peers {
     }
 }
 
-/// How well `watcher` suits `node`: chance, but the same everywhere.
-fn suits(watcher: &NodeName, node: &NodeName) -> u64 {
-    stable_hash(format!("{node} {watcher}").as_bytes())
+/// Where `node` stands on the ring: by chance, but the same everywhere.
+fn place(node: &NodeName) -> (u64, &NodeName) {
+    (stable_hash(node.as_str().as_bytes()), node)
 }

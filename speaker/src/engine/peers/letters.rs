@@ -1,6 +1,9 @@
 //! What each word of another member means here.
 
+use std::time::Duration;
+
 use crds::model::ids::{IfIndex, MacAddr, NodeName};
+use rand::Rng as _;
 
 use super::super::effect::Effect;
 use super::Peers;
@@ -8,6 +11,9 @@ use crate::moment::Moment;
 use crate::ownership::life::Life;
 use crate::ownership::statement::{Part, Phase};
 use crate::ownership::word::{Entry, Letter, Whom, Word};
+
+/// How often one that is missing and says something is asked whether it is there.
+const INQUIRE_EVERY: Duration = Duration::from_millis(200);
 
 impl Peers {
     pub(super) fn letter(
@@ -33,6 +39,7 @@ impl Peers {
             }
             return;
         }
+        self.inquire(&from, started, now, effects);
         match word {
             Word::Ask { nonce, version } => {
                 let answer = Word::Answer { nonce, version: self.book.mine().version };
@@ -92,6 +99,27 @@ impl Peers {
         self.mesh_outcome(outcome, None, now, effects);
     }
 
+    /// One that is taken for gone or away says something: it is asked whether it is there, since what
+    /// it said may be old.
+    fn inquire(
+        &mut self,
+        from: &NodeName,
+        started: u64,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_missing = matches!(self.lives.of(from), Life::Away | Life::Gone | Life::Hidden);
+        let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
+        let asked = self.inquiries.get(from).map(|(_, sent)| *sent);
+        let is_due = asked.is_none_or(|sent| now.since(sent) >= INQUIRE_EVERY);
+        if is_missing && is_known && is_due {
+            let nonce = self.nonces.next_u64() | 1;
+            self.inquiries.insert(from.clone(), (nonce, now));
+            let version = self.book.mine().version;
+            self.tell(from, Word::Ask { nonce, version }, effects);
+        }
+    }
+
     /// Answers on the path that the question came by.
     fn reply(
         &mut self,
@@ -124,7 +152,10 @@ impl Peers {
         effects: &mut Vec<Effect>,
     ) {
         let from = &whom.node;
-        let Some(sent) = self.watch.answered(from, nonce) else { return };
+        let inquired = self.inquiries.get(from).filter(|(asked, _)| *asked == nonce);
+        let inquired = inquired.map(|(_, sent)| *sent);
+        let Some(sent) = self.watch.answered(from, nonce).or(inquired) else { return };
+        self.inquiries.remove(from);
         self.proof = self.proof.max(Some(sent));
         self.compare(from, whom.started, version, now);
         // A new life counts once it says that it is ready; and one that was gone, once it has said
