@@ -140,7 +140,7 @@ impl Engine {
             bursts: Bursts::new(settings.announcements_per_second),
             announced_again: BTreeSet::new(),
             described: None,
-            phase: Phase::Waiting,
+            phase: Phase::Waiting { asked: false },
             now,
             settings,
         }

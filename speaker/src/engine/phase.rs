@@ -21,11 +21,14 @@ const REPEAT: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Not everything has been delivered yet: nothing is decided.
-    Waiting,
+    Waiting {
+        /// Everything has, and the others were asked what they know.
+        asked: bool,
+    },
     /// At work.
     Active,
-    /// It heard from nobody for so long that its ports have stopped answering. What it held may be
-    /// another's by now: it asks before it answers again.
+    /// It has no link, or heard from nobody for so long that its ports have stopped answering. What
+    /// it held may be another's by now: it asks before it answers again.
     Lapsed {
         /// It is in touch again, and has asked.
         asked: bool,
@@ -49,7 +52,7 @@ impl Phase {
 
     /// Whether it waits for what the others say.
     pub(super) const fn settles(self) -> bool {
-        matches!(self, Self::Waiting | Self::Lapsed { .. })
+        matches!(self, Self::Waiting { .. } | Self::Lapsed { .. })
     }
 
     pub(super) fn next_deadline(self) -> Option<Moment> {
@@ -79,16 +82,17 @@ impl Engine {
     /// Moves on to the next phase of life if its time has come.
     pub(super) fn advance(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         match self.phase {
-            Phase::Waiting => {
+            Phase::Waiting { asked } => {
                 let delivered = self.config.is_some()
                     && self.ports.is_some()
                     && self.cluster.missing().next().is_none();
-                if delivered && self.is_in_touch(now) {
-                    self.begin(effects);
+                if delivered {
+                    self.wait(asked, now, effects);
                 }
             }
             Phase::Active => {
-                if self.peers.as_ref().is_some_and(|peers| peers.is_lapsed(now)) {
+                let is_blind = self.ports.as_ref().is_some_and(Vec::is_empty);
+                if self.peers.as_ref().is_some_and(|peers| is_blind || peers.is_lapsed(now)) {
                     self.lapse(effects);
                 }
             }
@@ -108,9 +112,19 @@ impl Engine {
         }
     }
 
-    /// Whether the others have said what they know, and hear us.
-    fn is_in_touch(&self, now: Moment) -> bool {
-        self.peers.as_ref().is_none_or(|peers| peers.is_settled(now) && !peers.is_lapsed(now))
+    /// Everything is known but what the others say: asks them, and begins when they have said it.
+    fn wait(&mut self, asked: bool, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(peers) = &mut self.peers else { return self.begin(effects) };
+        if peers.is_lapsed(now) || !peers.mesh().is_settled(now) {
+            return;
+        }
+        if !asked {
+            self.phase = Phase::Waiting { asked: true };
+            peers.ask_all(now, effects);
+        }
+        if peers.is_settled(now) {
+            self.begin(effects);
+        }
     }
 
     /// Begins to work, with what this node held in a former life and nobody else has claimed since.
@@ -156,7 +170,7 @@ impl Engine {
 
     fn recover(&mut self, asked: bool, now: Moment, effects: &mut Vec<Effect>) {
         let Some(peers) = &mut self.peers else { return };
-        if peers.is_lapsed(now) {
+        if peers.is_lapsed(now) || self.ports.as_ref().is_some_and(Vec::is_empty) {
             self.phase = Phase::Lapsed { asked: false };
         } else if !asked {
             self.phase = Phase::Lapsed { asked: true };

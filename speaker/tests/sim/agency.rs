@@ -209,8 +209,7 @@ impl World {
             }
             Effect::Send { to, bytes } => self.send_datagram(id, to, bytes),
             Effect::Members(members) => {
-                let names: Vec<&str> = members.iter().map(|name| name.as_str()).collect();
-                self.say(|| format!("n{id}: members {}", names.join(" ")));
+                self.say_members(id, &members);
                 self.with_agent(id, |agent| agent.members = members);
             }
             Effect::Report { service, standing, .. } => {

@@ -1,7 +1,9 @@
 //! What happened, in words, for a person who looks for the reason.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use crds::model::ids::NodeName;
 use speaker::announce::desired::Desired;
 use speaker::announce::table::Answer;
 use speaker::engine::Effect;
@@ -35,7 +37,7 @@ impl World {
 
     pub(crate) fn say_table(&mut self, id: NodeId, before: &Desired, changed: &[Ipv4Addr]) {
         let Some(agent) = &self.nodes[id].agent else { return };
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let changed = changed.iter().filter(|address| seen.insert(**address));
         let one = |address: &Ipv4Addr| match agent.desired.get(address).map(|entry| &entry.answer) {
             Some(Answer::Own) => format!("{address} own"),
@@ -49,6 +51,16 @@ impl World {
         let words: Vec<String> = changed.take(12).map(one).collect();
         let total = agent.desired.len();
         self.say(|| format!("n{id}: table of {total}: {}", words.join(", ")));
+    }
+
+    /// Whom a node's mesh has found and lost.
+    pub(crate) fn say_members(&mut self, id: NodeId, members: &BTreeSet<NodeName>) {
+        let Some(agent) = &self.nodes[id].agent else { return };
+        let come = members.difference(&agent.members).map(|name| format!(" +{}", name.as_str()));
+        let gone = agent.members.difference(members).map(|name| format!(" -{}", name.as_str()));
+        let words: String = come.chain(gone).collect();
+        let total = members.len();
+        self.say(|| format!("n{id}: {total} members:{words}"));
     }
 
     pub(crate) fn say_effect(&self, id: NodeId, effect: &Effect) {
