@@ -172,6 +172,16 @@ impl Mesh {
         timer.into_iter().chain(join).min()
     }
 
+    /// How many other speakers there should be.
+    pub fn expected(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether there should be other speakers at all.
+    pub fn expects_others(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
     /// Replaces the addresses where speakers should be.
     pub fn set_peers(&mut self, peers: BTreeSet<SocketAddr>) {
         self.peers = peers;

@@ -15,6 +15,9 @@ use crate::moment::Moment;
 
 /// DEFEND_INTERVAL of RFC 5227 section 1.1.
 const DEFEND_EVERY: Duration = Duration::from_secs(10);
+/// How long a member may answer before its claim must be known, and how long that is remembered.
+const MEMBER_GRACE: Duration = Duration::from_secs(2);
+const MEMBER_FORGOTTEN: Duration = Duration::from_secs(60);
 /// A host that was not heard for this long has gone.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 
@@ -23,6 +26,8 @@ const FORGOTTEN: Duration = Duration::from_mins(5);
 pub(super) struct Conflicts {
     known: BTreeMap<(IpAddr, MacAddr), (Conflict, Moment)>,
     defended: BTreeMap<IpAddr, Moment>,
+    /// Members that answered without a claim: first, and last.
+    members: BTreeMap<(IpAddr, MacAddr), (Moment, Moment)>,
 }
 
 impl Conflicts {
@@ -31,6 +36,17 @@ impl Conflicts {
         let key = (conflict.address, conflict.mac);
         let before = self.known.insert(key, (conflict.clone(), now));
         before.is_none_or(|(before, _)| before != *conflict)
+    }
+
+    /// A member's MAC was heard for `address`, to which it has no claim. The claim may be on its way,
+    /// and the frame an old one: it counts when it is heard again later, and still has none.
+    pub(super) fn is_stubborn(&mut self, address: IpAddr, mac: MacAddr, now: Moment) -> bool {
+        let (first, last) = self.members.entry((address, mac)).or_insert((now, now));
+        if now.since(*last) > MEMBER_FORGOTTEN {
+            *first = now;
+        }
+        *last = now;
+        now.since(*first) >= MEMBER_GRACE
     }
 
     /// Whether `address` is to be announced once more, against another host.
@@ -52,6 +68,7 @@ impl Conflicts {
         self.known.retain(|(address, _), (_, heard)| {
             exists(address) && now.since(*heard) < FORGOTTEN
         });
+        self.members.retain(|_, (_, last)| now.since(*last) <= MEMBER_FORGOTTEN);
         self.defended.retain(|address, at| exists(address) && now.since(*at) < DEFEND_EVERY);
     }
 

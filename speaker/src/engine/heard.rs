@@ -52,6 +52,9 @@ impl Engine {
         // is another program on that node.
         self.pending.found(address, heard.mac, now);
         let (mac, link) = (heard.mac, heard.link);
+        if member.is_some() && !self.conflicts.is_stubborn(address, mac, now) {
+            return;
+        }
         self.report(Conflict { address, mac, link, served: false, member }, now, effects);
     }
 
@@ -77,6 +80,9 @@ impl Engine {
             self.defend(heard.address, effects);
         }
         let (mac, link) = (heard.mac, heard.link);
+        if member.is_some() && !self.conflicts.is_stubborn(address, mac, now) {
+            return;
+        }
         self.report(Conflict { address, mac, link, served: true, member }, now, effects);
     }
 

@@ -49,6 +49,8 @@ const SUSPICION: Duration = Duration::from_millis(700);
 const REPEATS: [Duration; 2] = [Duration::from_millis(60), Duration::from_millis(250)];
 /// How often every link is told that this member is on it.
 const HELLO_EVERY: Duration = Duration::from_secs(10);
+/// Frames that arrived this recently show that a link works.
+const FRAMES_COUNT_FOR: Duration = Duration::from_secs(1);
 /// A member that is alone shows that it is no hung process this often.
 const ALONE_TICK: Duration = Duration::from_millis(200);
 
@@ -181,7 +183,8 @@ impl Peers {
         let in_sight = |(_, life): &(&NodeName, Life)| {
             matches!(life, Life::Present | Life::Suspected(_) | Life::Away)
         };
-        2 * (1 + self.lives.iter().filter(in_sight).count()) > 1 + self.lives.len()
+        let known = self.lives.len().max(self.mesh.expected());
+        2 * (1 + self.lives.iter().filter(in_sight).count()) > 1 + known
     }
 
     /// Who has said that it answers in our place.
@@ -454,8 +457,14 @@ impl Peers {
     /// Lets the ports go on while this agent is in touch with others, or while there are none.
     fn renew(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let mut until = self.proof.map(|proof| proof + PROVEN_FOR);
-        if self.is_alone() && now >= self.next_alone {
+        if now >= self.next_alone && self.lives.is_empty() && self.mesh.expects_others() {
+            effects.push(Effect::Count);
+        }
+        let is_due = now >= self.next_alone;
+        if is_due {
             self.next_alone = now + ALONE_TICK;
+        }
+        if is_due && self.is_alone(now) {
             until = until.max(Some(now + PROVEN_FOR));
         }
         if let Some(until) = until.filter(|until| *until > self.renewed) {
@@ -465,7 +474,11 @@ impl Peers {
     }
 
     /// Whether there is nobody to be in touch with, and that is known for certain.
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, now: Moment) -> bool {
+        if self.lives.is_empty() && self.mesh.expects_others() {
+            // None of those who should be there was ever heard. If other hosts are, the link works.
+            return self.frames.is_some_and(|since| now.since(since) <= FRAMES_COUNT_FOR);
+        }
         self.lives.iter().all(|(_, life)| matches!(life, Life::Gone | Life::Hidden))
     }
 
@@ -513,7 +526,8 @@ impl Peers {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        let alone = (self.is_alone()).then_some(self.next_alone);
+        let may_be = |(_, life)| matches!(life, Life::Gone | Life::Hidden);
+        let alone = self.lives.iter().all(may_be).then_some(self.next_alone);
         let stale = self.suspicions.values().min().copied();
         let mesh = self.mesh.next_deadline();
         let repeat = self.repeats.iter().map(|(when, _)| *when).min();

@@ -120,6 +120,10 @@ impl Engine {
                 (!is_owner).then_some(Conflict { address, mac, link, served: true, member })
             })
             .collect();
+        let rivals = rivals.into_iter().filter(|conflict| {
+            conflict.member.is_none() || self.conflicts.is_stubborn(address, conflict.mac, now)
+        });
+        let rivals: Vec<Conflict> = rivals.collect();
         let macs: BTreeSet<MacAddr> = check.answers.keys().copied().collect();
         effects.push(Effect::Checked { address, macs });
         for conflict in rivals {

@@ -46,6 +46,8 @@ const AWAY_UNHEARD: Duration = Duration::from_secs(20);
 /// How long an agent that is just starting is waited for, where its node announced the group when
 /// all agents were there last.
 const STARTING: Duration = Duration::from_secs(3);
+/// One that has just come, or come back, is given nothing by order.
+const STEADY: Duration = Duration::from_secs(10);
 /// An heir that has not acted by now sees things differently: the choice falls by lot alone, which
 /// depends on less.
 const BY_LOT: Duration = Duration::from_millis(400);
@@ -177,7 +179,7 @@ impl Turn<'_> {
 
     /// To whom a move order in force sends the group.
     fn ordered(
-        &self,
+        &mut self,
         group: &Group,
         held: &Held,
         candidates: &[Candidate<'_>],
@@ -187,8 +189,14 @@ impl Turn<'_> {
             order.address == *key && order.claim == held.counter
         });
         let to = &order?.to;
+        let since = self.peers.lives().belief(to)?.since;
+        if self.now < since + STEADY {
+            // The order may be older than its return.
+            self.pending.wake_at(group, since + STEADY);
+            return None;
+        }
         let is_able = candidates.iter().any(|candidate| candidate.node == to) && self.is_able(to);
-        (is_able && *to != *self.peers.book().me()).then(|| to.clone())
+        is_able.then(|| to.clone())
     }
 
     /// Another owns it.

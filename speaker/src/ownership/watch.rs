@@ -36,6 +36,8 @@ const MISSES: u32 = 2;
 /// How long a doubt lasts before the verdict, and how far its questions are apart.
 const DOUBT: Duration = Duration::from_millis(150);
 const DOUBT_ROUND: Duration = Duration::from_millis(50);
+/// Others must be heard this soon after it began, or it was we who were cut off.
+const COMPANY_WITHIN: Duration = Duration::from_millis(90);
 /// Without a witness on the wire that ever answered, only the mesh's word counts, after this.
 const BLIND_DOUBT: Duration = Duration::from_secs(2);
 /// After somebody else has heard the one we miss, it is not missed again for this long.
@@ -100,10 +102,10 @@ pub struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// Whether anybody at all was heard since then: a member that answered, or any host's frame.
-    fn heard_since(&self, since: Moment) -> bool {
-        let after = |moment: Option<Moment>| moment.is_some_and(|moment| moment >= since);
-        after(self.proof) || after(self.frames)
+    /// When anybody at all was heard, if that was since then: a member that answered, by the time
+    /// of the question, or any host's frame.
+    fn heard_since(&self, since: Moment) -> Option<Moment> {
+        self.proof.max(self.frames).filter(|heard| *heard >= since)
     }
 }
 
@@ -137,14 +139,35 @@ struct Doubt {
     since: Moment,
     next_round: Moment,
     is_vetoed: bool,
-    /// It was time for a verdict, and nobody at all was heard: it may be we who are cut off. Once
-    /// somebody is heard the doubt begins anew.
-    is_blind: bool,
+    /// When others were first heard since it began. If that was late, it was we who were cut off
+    /// until then, and the doubt begins anew.
+    company: Option<Moment>,
+}
+
+/// Whether others are heard while one is doubted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Company {
+    None,
+    /// Only after a while.
+    Late,
+    All,
 }
 
 impl Doubt {
+    /// Whether others were heard from its beginning on.
+    fn keeps_company(&mut self, around: &Surroundings<'_>) -> Company {
+        if self.company.is_none() {
+            self.company = around.heard_since(self.since);
+        }
+        match self.company {
+            None => Company::None,
+            Some(first) if first > self.since + COMPANY_WITHIN => Company::Late,
+            Some(_) => Company::All,
+        }
+    }
+
     fn new(nonce: u64, now: Moment) -> Self {
-        Self { nonce, since: now, next_round: now, is_vetoed: false, is_blind: false }
+        Self { nonce, since: now, next_round: now, is_vetoed: false, company: None }
     }
 }
 
@@ -235,6 +258,16 @@ impl Watch {
     /// Asks, and judges, what is due.
     pub fn tick(&mut self, around: &mut Surroundings<'_>, now: Moment) -> Vec<Act> {
         let mut acts = Vec::new();
+        // While one is doubted, the others are asked at once: that they answer shows that we are not
+        // the ones who are cut off.
+        let is_new = |charge: &Charge| {
+            charge.doubt.is_none() && charge.misses >= MISSES && now >= charge.hush
+        };
+        if self.charges.values().any(is_new) {
+            for charge in self.charges.values_mut().filter(|charge| charge.misses == 0) {
+                charge.next_ask = now;
+            }
+        }
         for (node, charge) in &mut self.charges {
             match around.lives.of(node) {
                 Life::Present | Life::Suspected(_) => charge.watch(node, around, now, &mut acts),
@@ -325,8 +358,7 @@ impl Charge {
             self.hush = now + HUSH;
             return;
         }
-        let has_company = around.heard_since(doubt.since);
-        if doubt.is_blind && has_company {
+        if doubt.keeps_company(around) == Company::Late {
             *doubt = Doubt::new(doubt.nonce, now);
         }
         if now < doubt.next_round {
@@ -334,7 +366,6 @@ impl Charge {
         }
         let (nonce, since) = (doubt.nonce, doubt.since);
         let is_due = now >= since + DOUBT;
-        doubt.is_blind = is_due && !has_company;
         doubt.next_round = now + round_after(now.since(since));
         if is_due && let Some(gone) = self.verdict(node, since, around, now) {
             self.doubt = None;
@@ -376,9 +407,7 @@ impl Charge {
             return Some(Some(false));
         }
         // Whoever hears nobody may be the one that is cut off, and must conclude nothing.
-        if !around.heard_since(since) {
-            return None;
-        }
+        around.heard_since(since)?;
         let is_certain = self.has_witness
             || (now >= since + BLIND_DOUBT && (around.mesh_lost)(node));
         is_certain.then_some(Some(true))
@@ -392,10 +421,10 @@ impl Charge {
         now: Moment,
         acts: &mut Vec<Act>,
     ) {
-        if let Some(doubt) = &self.doubt {
+        if let Some(doubt) = &mut self.doubt {
             let since = doubt.since;
-            if doubt.is_blind && around.heard_since(since) {
-                self.doubt = Some(Doubt::new(doubt.nonce, now));
+            if doubt.keeps_company(around) == Company::Late {
+                *doubt = Doubt::new(doubt.nonce, now);
             } else if self.testified.is_some_and(|at| at >= since) {
                 self.doubt = None;
                 self.next_question = now + NODE_EVERY;
@@ -420,7 +449,7 @@ impl Charge {
         acts: &mut Vec<Act>,
     ) {
         let is_due = now >= since + DOUBT;
-        let has_company = around.heard_since(since);
+        let has_company = around.heard_since(since).is_some();
         if is_due && self.has_witness && has_company {
             self.doubt = None;
             acts.push(Act::Verdict { node: node.clone(), gone: true });
@@ -428,7 +457,6 @@ impl Charge {
         }
         if let Some(doubt) = &mut self.doubt {
             doubt.next_round = now + round_after(now.since(since));
-            doubt.is_blind = is_due && !has_company;
         }
         acts.push(Act::Question(node.clone()));
         acts.push(Act::Count);

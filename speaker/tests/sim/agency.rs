@@ -20,11 +20,6 @@ use crate::world::World;
 /// 2025, for wall clocks.
 const EPOCH_MS: u64 = 1_750_000_000_000;
 
-/// The claim that an announcement is made under.
-fn claim_of(standing: &Standing) -> u64 {
-    standing.announcement().map_or(0, |announcement| announcement.claim)
-}
-
 impl World {
     /// Starts the agent of a node that runs and has none.
     pub(crate) fn start_agent(&mut self, id: NodeId) {
@@ -82,7 +77,7 @@ impl World {
             attended: BTreeMap::new(),
             members: BTreeSet::new(),
             leaving: false,
-            tidied: false,
+            reported: BTreeMap::new(),
             listed: false,
         });
         self.say(|| format!("n{id}: agent starts"));
@@ -179,6 +174,7 @@ impl World {
             Effect::Publish(desired) => self.publish(id, desired),
             Effect::Transmit { link, address, frame } => {
                 self.judge.ledger.sent.push((self.now, id, address));
+                self.judge_taken(address, "announced");
                 self.send_frame(id, node::segment_of(link), frame);
             }
             Effect::Question { link, frame } => {
@@ -213,8 +209,12 @@ impl World {
                 self.with_agent(id, |agent| agent.members = members);
             }
             Effect::Report { service, standing, .. } => {
-                let announced = standing.filter(|standing| standing.announcement().is_some());
-                let claim = announced.as_ref().map(claim_of);
+                let announcement = standing.as_ref().and_then(Standing::announcement);
+                let claim = announcement.map(|announcement| announcement.claim);
+                self.with_agent(id, |agent| {
+                    agent.reported.remove(&service);
+                    agent.reported.extend(claim.map(|claim| (service.clone(), claim)));
+                });
                 self.want_write(id, Write::Record(service, claim));
             }
             Effect::Conflict(conflict) => {

@@ -14,7 +14,7 @@ use speaker::facts::{NodeFacts, Recorded, ServiceFacts, SliceFacts, SpeakerFacts
 
 use crate::happening::Happening;
 use crate::node::{self, NodeId};
-use crate::time::{At, MS};
+use crate::time::{At, MS, SEC};
 use crate::wire::{Station, Way};
 use crate::world::World;
 
@@ -37,6 +37,8 @@ pub(crate) struct Truth {
 pub(crate) enum Write {
     /// It announces this Service under this claim, or does not any more.
     Record(ServiceKey, Option<u64>),
+    /// The record of this name is that of a dead node.
+    Forget(String),
     Knock(NodeName, String),
     Echo(Option<String>),
 }
@@ -199,7 +201,10 @@ impl World {
                 let delay = self.dice.between(50 * MS, 800 * MS);
                 self.list_after(id, delay);
             }
-            self.tidy(id);
+            // Each node once a second.
+            if self.now / (SEC / 4) % 4 == id as u64 % 4 {
+                self.mend(id);
+            }
             self.write_soon(id);
         }
     }
@@ -209,26 +214,30 @@ impl World {
         self.queue.push(self.now + delay, Happening::Relist(id));
     }
 
-    /// Status objects that an earlier life left behind go.
-    fn tidy(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id];
-        let Some(agent) = node.agent.as_mut().filter(|agent| {
-            !agent.tidied && agent.engine.is_active() && agent.since + 3_000 * MS < self.now
-        }) else {
-            return;
-        };
-        agent.tidied = true;
+    /// A reporter brings the records of its node in line with what its agent said last: those that
+    /// an earlier life left behind go, those that a restored backup has changed are mended. Those
+    /// of the dead go, too, for what it announces itself.
+    fn mend(&mut self, id: NodeId) {
+        let node = &self.nodes[id];
+        let agent = node.agent.as_ref().filter(|agent| {
+            agent.engine.is_active() && agent.since + 3 * SEC < self.now && node.writes.is_empty()
+        });
+        let Some(agent) = agent.filter(|_| !node.stale) else { return };
         let own = self.truth.records.values().filter(|record| record.node == node.name);
-        for record in own {
-            let address =
-                self.truth.services.get(&record.service).and_then(|facts| facts.addresses.first());
-            let kept = address.is_some_and(
-                |address| matches!(address, IpAddr::V4(v4) if agent.desired.contains_key(v4)),
-            );
-            if !kept {
-                node.writes.push_back(Write::Record(record.service.clone(), None));
-            }
-        }
+        let own: BTreeMap<&ServiceKey, u64> = own.map(|it| (&it.service, it.claim)).collect();
+        let missing =
+            agent.reported.iter().filter(|(service, claim)| own.get(service) != Some(*claim));
+        let missing = missing.map(|(service, claim)| Write::Record(service.clone(), Some(*claim)));
+        let left = own.keys().filter(|service| !agent.reported.contains_key(*service));
+        let left = left.map(|service| Write::Record((*service).clone(), None));
+        let of_dead = self.truth.records.iter().filter(|(_, record)| {
+            record.node != node.name
+                && agent.reported.contains_key(&record.service)
+                && !agent.members.contains(&record.node)
+        });
+        let of_dead = of_dead.map(|(name, _)| Write::Forget(name.clone()));
+        let writes: Vec<Write> = missing.chain(left).chain(of_dead).collect();
+        self.nodes[id].writes.extend(writes);
     }
 
     pub(crate) fn want_write(&mut self, id: NodeId, write: Write) {
@@ -255,6 +264,9 @@ impl World {
         for write in writes {
             match write {
                 Write::Record(service, claim) => self.record(&name, service, claim),
+                Write::Forget(record) => {
+                    self.change(&Event::Recorded(Change::Remove(record)));
+                }
                 Write::Knock(node, nonce) => {
                     let mut facts = self.truth.speakers.get(&node).cloned().unwrap_or_default();
                     facts.knock = Some(nonce);

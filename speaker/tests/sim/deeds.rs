@@ -34,6 +34,8 @@ impl World {
     /// claim that may be far above or below the true one.
     pub(crate) fn restore_records(&mut self) {
         let services: Vec<_> = self.truth.services.keys().cloned().collect();
+        // Whoever believes that an address has served does not ask whose it is.
+        self.judge.taken.values_mut().for_each(|freed| *freed = Some(self.now));
         let mut old = std::collections::BTreeMap::new();
         for service in services {
             let node = node::name(self.dice.index(self.nodes.len() + 1));

@@ -165,6 +165,16 @@ impl Fault {
         )
     }
 
+    /// The victim, if it is one agent whose node goes on.
+    pub(crate) const fn troubles(&self) -> Option<NodeId> {
+        match self {
+            Self::Kill(id) | Self::Hang(id) | Self::Restart(id) | Self::ClockJump(id, _) => {
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
     /// The victim, if it is one node that hands over its addresses.
     pub(crate) const fn empties(&self) -> Option<NodeId> {
         match self {

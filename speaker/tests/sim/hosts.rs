@@ -23,6 +23,8 @@ const LOCKTIME: At = SEC;
 /// A host that is none of ours and answers for one of our addresses.
 #[derive(Debug, Clone)]
 pub(crate) struct Foreigner {
+    /// The fault that it is.
+    pub(crate) fault: usize,
     pub(crate) segment: Segment,
     pub(crate) address: Ipv4Addr,
     pub(crate) active: bool,
@@ -37,7 +39,7 @@ impl World {
             Station::Node(id) => self.arrived_at_node(id, segment, frame),
             Station::Client(client) => self.learn(client, frame),
             Station::Foreign(number) => {
-                let Foreigner { segment: on, address, active } = self.foreigners[number];
+                let Foreigner { segment: on, address, active, .. } = self.foreigners[number];
                 if active && on == segment {
                     self.answer(segment, to, wire::foreign_mac(number), frame, |ip| ip == address);
                 }

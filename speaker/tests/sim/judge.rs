@@ -55,8 +55,9 @@ pub(crate) struct Judge {
     /// The same for all addresses of a group together, by its lowest one.
     pub(crate) groups: BTreeMap<(usize, Ipv4Addr), Watch>,
     auditing: bool,
-    /// Where a foreign host was first: no promise but that nothing is announced.
-    pub(crate) taken: BTreeSet<Ipv4Addr>,
+    /// Where a foreign host was first, and since when it has not been there any more: no promise
+    /// but that nothing is announced.
+    pub(crate) taken: BTreeMap<Ipv4Addr, Option<At>>,
     pub(crate) ledger: Ledger,
 }
 
@@ -149,9 +150,8 @@ impl World {
             }
             self.caches[client].entry(address).or_insert((mac, now));
         }
-        if self.judge.taken.contains(&address) && watch.learned.is_some() {
-            let served = format!("{address} is announced though a foreign host had it first");
-            self.broken("I8", served);
+        if !watch.macs.is_empty() {
+            self.judge_taken(address, "answered");
         }
         self.judge.watches.insert(key, watch);
     }
@@ -256,7 +256,7 @@ impl World {
                 self.judge_overlap("I1", address, &watch);
             }
             if let Some((since, _)) = watch.gap {
-                if self.has_candidate(client, address) {
+                if self.has_candidate(client, address) && !self.is_unpromised(address) {
                     self.judge_gap(client, address, &watch, false);
                 } else {
                     watch.gap = Some((since, self.now));

@@ -15,6 +15,7 @@ mod hosts;
 mod judge;
 mod ledger;
 mod node;
+mod planner;
 mod routed;
 mod rules;
 mod runs;

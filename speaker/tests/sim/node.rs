@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crds::model::ids::{IfIndex, MacAddr, NodeName};
+use crds::model::ids::{IfIndex, MacAddr, NodeName, ServiceKey};
 use crds::model::range::AddressRange;
 use speaker::announce::desired::{Desired, PortSpec};
 use speaker::announce::table::Table;
@@ -82,8 +82,8 @@ pub(crate) struct Agent {
     pub(crate) attended: BTreeMap<SocketAddr, Option<Life>>,
     pub(crate) members: BTreeSet<NodeName>,
     pub(crate) leaving: bool,
-    /// Its reporter has looked for status objects left by an earlier life.
-    pub(crate) tidied: bool,
+    /// What it announces, and under which claim, by its own word.
+    pub(crate) reported: BTreeMap<ServiceKey, u64>,
     /// The first full list was delivered, from the API or from the file.
     pub(crate) listed: bool,
 }

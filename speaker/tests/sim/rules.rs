@@ -22,6 +22,8 @@ use crate::world::{Violation, World};
 const BEGINNING: At = 7 * SEC;
 /// I1: a planned move's overlap.
 const OVERLAP: At = 100 * MS;
+/// I1: the return after a cut or a loss of carrier of this length shows no second MAC.
+const CLEAN: At = 2 * SEC;
 /// I1: after a heal or a wake-up, and whenever several faults come together.
 const HEALING: At = SEC;
 /// I2: two asks 10 ms apart, both unanswered, take at least that.
@@ -30,6 +32,8 @@ const BLINK: At = 10 * MS;
 const DEATH: At = 1_500 * MS;
 /// I2 for one case of an agent that was killed.
 const KILLED: At = 500 * MS;
+/// A foreign host that has gone is noticed when the address is next asked for.
+const RELEASE: At = 12 * SEC;
 /// A new address is probed for before it is answered.
 const CREATION: At = 3 * SEC;
 
@@ -58,7 +62,7 @@ impl World {
         over: bool,
     ) {
         let Some((since, counted)) = watch.gap else { return };
-        let exempt = self.now < BEGINNING || self.judge.taken.contains(&address);
+        let exempt = self.now < BEGINNING || self.is_unpromised(address);
         let context: Vec<&Episode> = self.context(since).collect();
         let limit = match context[..] {
             [] => Some(BLINK),
@@ -76,6 +80,28 @@ impl World {
             );
             self.broken("I2", text);
         }
+    }
+
+    /// A foreign host has the address, or had it a moment ago: it is asked for again now and then.
+    pub(crate) fn is_unpromised(&self, address: Ipv4Addr) -> bool {
+        let taken = self.judge.taken.get(&address);
+        taken.is_some_and(|freed| freed.is_none_or(|freed| freed + RELEASE > self.now))
+    }
+
+    /// I8: `address` is answered or announced.
+    pub(crate) fn judge_taken(&mut self, address: Ipv4Addr, how: &str) {
+        if self.judge.taken.get(&address) != Some(&None) {
+            return;
+        }
+        let mut context = self.context(self.now);
+        // Who could not hear the foreign host could not know; and has served since.
+        if context.any(|it| it.fault.blinds() || it.fault.bereaves().is_some()) {
+            drop(context);
+            self.judge.taken.remove(&address);
+            return;
+        }
+        drop(context);
+        self.broken("I8", format!("{address} is {how}, and a foreign host had it first"));
     }
 
     fn gap_limit(&self, address: Ipv4Addr, watch: &Watch, only: &Episode) -> Option<At> {
@@ -109,9 +135,11 @@ impl World {
         for episode in &context {
             let fault = &episode.fault;
             let lasted = episode.end.map(|end| end - episode.begin);
+            // One that was away for less is back before it knows that it was away: it has not
+            // fallen silent by itself, and for a moment both answer, as after any heal.
             let clean = context.len() == 1
                 && !matches!(fault, Fault::Flap(..) | Fault::Pause(_))
-                && lasted.is_some_and(|lasted| lasted >= 2 * SEC);
+                && lasted.is_some_and(|lasted| lasted >= CLEAN);
             if fault.bereaves().is_some_and(involved) && clean {
                 // Its return shows no second MAC.
                 limit = 0;
@@ -141,7 +169,11 @@ impl World {
             |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
         self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
         let context: Vec<&Episode> = self.context(self.now).collect();
-        if self.now < BEGINNING || context.iter().any(|e| self.may_move(e, address, from, to)) {
+        if self.now < BEGINNING
+            || self.is_ordered(address, to)
+            || context.iter().any(|episode| self.may_move(episode, address, from, to))
+            || may_move_together(&context, from, to)
+        {
             return;
         }
         let agents = |episode: &&Episode| {
@@ -170,15 +202,22 @@ impl World {
             at(from) && !at(to)
         };
         let fault = &episode.fault;
-        let agent = match fault {
-            Fault::Kill(id) | Fault::Hang(id) | Fault::ClockJump(id, _) => Some(*id),
-            _ => None,
-        };
+        // Agents that all start anew know who had what by the records alone.
+        let forgets = *fault == Fault::RestartAll && !self.records_are_true(episode.begin);
         fault.blinds()
+            || forgets
             || fault.bereaves().is_some_and(leaves)
             || fault.empties().is_some_and(leaves)
-            || (self.blind_witness && agent.is_some_and(leaves))
+            || (self.blind_witness && fault.troubles().is_some_and(leaves))
             || self.concerns(episode, address)
+    }
+
+    /// Whether agents that started since then could read from the API who had what.
+    pub(crate) fn records_are_true(&self, since: At) -> bool {
+        let mut touching = self.episodes.values().filter(|it| it.touches(since, self.now));
+        !touching.any(|episode| {
+            matches!(episode.fault, Fault::ApiOutage | Fault::StaleWatch(_) | Fault::OldRecords)
+        })
     }
 
     /// Whether a change to Services is about `address`.
@@ -203,7 +242,7 @@ impl World {
         let wanted = self.truth.addresses();
         let mut odd = None;
         for ((client, address), watch) in &self.judge.watches {
-            let expected = wanted.contains(address) && !self.judge.taken.contains(address);
+            let expected = wanted.contains(address) && !self.is_unpromised(*address);
             let cached = self.caches[*client].get(address).map(|(mac, _)| *mac);
             if expected
                 && self.has_candidate(*client, *address)
@@ -229,4 +268,20 @@ impl World {
             self.broken("convergence", text);
         }
     }
+}
+
+/// Whether several faults together may have moved an address, though none of them alone: the heir of
+/// one's victim may be the victim of another, or its watcher, or its deputy. One of them must be
+/// such that addresses move at all, and one must have befallen either of the two nodes.
+fn may_move_together(context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
+    let nodes = [from, to].map(|mac| node::owner_of(mac).map(|(id, _)| id));
+    let moves = |fault: &Fault| fault.bereaves().or_else(|| fault.empties()).is_some();
+    context.len() > 1
+        && context.iter().any(|episode| moves(&episode.fault))
+        && context.iter().any(|episode| {
+            let victim = episode.fault.bereaves().or_else(|| episode.fault.empties());
+            let victim = victim.or_else(|| episode.fault.troubles());
+            victim.is_some_and(|id| nodes.contains(&Some(id)))
+                || matches!(episode.fault, Fault::Rollout | Fault::RestartAll)
+        })
 }

@@ -28,6 +28,8 @@ pub(crate) struct Scenario {
     pub(crate) switches: Switches,
     /// This node's kernel does not answer ARP.
     pub(crate) arp_ignore: Option<NodeId>,
+    /// The controller evens out the load.
+    pub(crate) planner: bool,
     pub(crate) planned: Vec<Planned>,
     pub(crate) lasts: At,
     /// Changes what engines are told at their start.
@@ -57,6 +59,7 @@ impl Scenario {
             shared: false,
             switches: Switches { late: 5, ..Switches::default() },
             arp_ignore: None,
+            planner: false,
             planned: Vec::new(),
             lasts: SETTLED,
             tune: Rc::new(|_| {}),

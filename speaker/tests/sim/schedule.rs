@@ -31,6 +31,8 @@ pub(crate) fn draw(seed: u64) -> Scenario {
         shared: dice.permille(400),
         switches,
         arp_ignore,
+        // A dice of its own: the rest of a seed is the same with and without.
+        planner: Dice::new(seed ^ 0x0b_a1a5).permille(300),
         ..Scenario::calm(seed, nodes, services)
     };
     let mut at = SETTLED + dice.between(0, 2 * SEC);

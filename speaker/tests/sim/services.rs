@@ -9,8 +9,10 @@ use speaker::engine::{Change, Event};
 use speaker::facts::{ServiceFacts, SliceFacts, Traffic};
 
 use crate::fault::Fault;
+use crate::happening::Happening;
 use crate::hosts::Foreigner;
 use crate::node::{self, NodeId};
+use crate::time::SEC;
 use crate::wire::{self, Station};
 use crate::world::World;
 
@@ -85,12 +87,14 @@ impl World {
                 *one
             }
             Fault::ForeignBefore => {
-                self.foreigners.push(Foreigner { segment: 0, address: ip(next), active: true });
+                self.foreigner(number, ip(next));
+                self.judge.taken.insert(ip(next), None);
                 self.create(next, Traffic::Cluster);
                 next
             }
             Fault::ForeignAfter(service) => {
-                self.take_address(ip(*service));
+                self.foreigner(number, ip(*service));
+                self.insist(number, 0);
                 *service
             }
             _ => {
@@ -117,12 +121,32 @@ impl World {
         }
     }
 
-    /// A foreign host takes an address and announces it.
-    fn take_address(&mut self, address: Ipv4Addr) {
-        let number = self.foreigners.len();
-        self.foreigners.push(Foreigner { segment: 0, address, active: true });
-        let mac = wire::foreign_mac(number);
+    fn foreigner(&mut self, fault: usize, address: Ipv4Addr) {
+        self.foreigners.push(Foreigner { fault, segment: 0, address, active: true });
+    }
+
+    /// A foreign host that took an address announces it, again and again.
+    pub(crate) fn insist(&mut self, fault: usize, step: u32) {
+        let Some(number) = self.foreigners.iter().position(|it| it.fault == fault && it.active)
+        else {
+            return;
+        };
+        let (mac, address) = (wire::foreign_mac(number), self.foreigners[number].address);
         let frame = speaker::wire::arp::ArpFrame::gratuitous_request(mac, address).to_frame();
         self.transmit(0, Station::Foreign(number), frame.to_vec());
+        self.queue.push(self.now + SEC, Happening::Step(fault, step + 1));
+    }
+
+    /// A foreign host leaves. Clients that had its MAC find nobody there, and ask anew.
+    pub(crate) fn foreigner_leaves(&mut self, fault: usize) {
+        let now = self.now;
+        for foreigner in self.foreigners.iter_mut().filter(|it| it.fault == fault) {
+            foreigner.active = false;
+            let address = foreigner.address;
+            self.caches.iter_mut().for_each(|cache| {
+                cache.remove(&address);
+            });
+            self.judge.taken.entry(address).and_modify(|freed| *freed = Some(now));
+        }
     }
 }

@@ -102,7 +102,7 @@ impl World {
             }
             Fault::Exclude(id) | Fault::Drain(id) => self.mark(id, &fault, false),
             Fault::ForeignBefore | Fault::ForeignAfter(_) => {
-                self.foreigners.iter_mut().for_each(|foreigner| foreigner.active = false);
+                self.foreigner_leaves(number);
             }
             _ => {}
         }
@@ -152,6 +152,7 @@ impl World {
                 self.queue.push(self.now + next, Happening::Step(number, step + 1));
             }
             Fault::Rollout => self.roll(number, step as usize),
+            Fault::ForeignAfter(_) => self.insist(number, step),
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ use crate::happening::Happening;
 use crate::hosts::{Cache, Foreigner};
 use crate::judge::{Dirty, Judge};
 use crate::node::{Life, Node, NodeId};
+use crate::planner::Planner;
 use crate::scenario::Scenario;
 use crate::stats::Stats;
 use crate::time::{At, MS, SEC};
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub(crate) episodes: BTreeMap<usize, Episode>,
     pub(crate) lives: Life,
     pub(crate) tune: Rc<dyn Fn(&mut Settings)>,
+    pub(crate) planner: Option<Planner>,
     pub(crate) judge: Judge,
     pub(crate) dirty: Dirty,
     pub(crate) stats: Stats,
@@ -85,6 +87,7 @@ impl World {
             episodes: BTreeMap::new(),
             lives: 0,
             tune: scenario.tune.clone(),
+            planner: scenario.planner.then(|| Planner::new(scenario.seed)),
             judge: Judge::default(),
             dirty: Dirty::default(),
             stats: Stats::default(),
@@ -170,6 +173,7 @@ impl World {
             Happening::Tick => {
                 self.retry();
                 self.settle_restarts();
+                self.plan();
                 self.converged();
                 self.queue.push(self.now + 250 * MS, Happening::Tick);
             }

@@ -63,7 +63,7 @@ impl Peers {
             .filter(|(_, life)| matches!(life, Life::Gone | Life::Hidden))
             .map(|(node, life)| (node.clone(), life))
             .collect();
-        if silent.is_empty() || !self.is_alone() {
+        if silent.is_empty() || !self.is_alone(now) {
             self.knocks.out.clear();
             self.knocks.next = None;
             return;

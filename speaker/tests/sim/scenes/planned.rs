@@ -1,10 +1,13 @@
 //! Planned moves: make before break.
 
+use std::collections::BTreeMap;
+
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
+use crate::ledger::Ledger;
 use crate::node::NodeId;
 use crate::scenario::Scenario;
-use crate::time::{MS, SEC};
+use crate::time::{At, MS, SEC};
 
 /// The node that has most is emptied: the new owners answer before the old one stops.
 fn is_handed_over(fault: impl Fn(NodeId) -> Fault) {
@@ -41,8 +44,38 @@ fn shared_addresses_stay_together() {
         let owner = calm.busiest();
         // That no client ever sees a group in two places for long is judged all the time (I7).
         let ledger = must_hold(&calm.with(FAULT, 10 * SEC, fault(owner)));
-        let end = ledger.owners(crate::time::At::MAX);
+        let end = ledger.owners(At::MAX);
         assert_eq!(end[&crate::services::ip(1)], end[&crate::services::ip(2)], "seed {seed}");
         assert!(ledger.ends_well(), "seed {seed}: {:?}", ledger.end);
+    }
+}
+
+/// Busiest minus idlest at `at`.
+fn spread(ledger: &Ledger, nodes: usize, at: At) -> usize {
+    let mut loads: BTreeMap<NodeId, usize> = (0..nodes).map(|id| (id, 0)).collect();
+    ledger.owners(at).values().for_each(|id| *loads.entry(*id).or_default() += 1);
+    let (most, least) = (loads.values().max(), loads.values().min());
+    most.zip(least).map(|(most, least)| most - least).unwrap_or_default()
+}
+
+#[test]
+fn move_orders_even_out_the_load_and_void_ones_move_nothing() {
+    for seed in 1..=4 {
+        let calm = Scenario { planner: true, ..Scenario::calm(seed, 4, 18) };
+        let owner = calm.busiest();
+        // All is even, a node dies and comes back, all is even again.
+        let died = 30 * SEC;
+        let scene = calm.with(died, 5 * SEC, Fault::Crash(owner));
+        let ledger = must_hold(&Scenario { lasts: 70 * SEC, ..scene });
+        assert!(spread(&ledger, 4, died) <= 1, "seed {seed}: {:?}", ledger.owners(died));
+        assert!(spread(&ledger, 4, At::MAX) <= 1, "seed {seed}: {:?}", ledger.owners(At::MAX));
+        let both = ledger.longest_overlap(FAULT);
+        assert!(both <= 100 * MS, "seed {seed}: two MACs for {both} us");
+        // None moved more often than it had to: to be spread, to be inherited, to be spread again.
+        let mut often: BTreeMap<_, usize> = BTreeMap::new();
+        for moved in ledger.moves_after(0).iter().filter(|moved| moved.client == 0) {
+            *often.entry(moved.address).or_default() += 1;
+        }
+        assert!(often.values().all(|times| *times <= 3), "seed {seed}: {often:?}");
     }
 }

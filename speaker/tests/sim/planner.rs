@@ -1,0 +1,162 @@
+//! The controller's planner, as simple as it can be: it finds out by the records who announces what,
+//! and orders single groups from the busiest node to the idlest while they are more than one apart.
+//! Now and then it gives an order that is void, which nobody may follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crds::model::ids::{MacAddr, NodeName};
+use speaker::engine::{Change, Event};
+use speaker::facts::{Order, SpeakerFacts, Traffic};
+
+use crate::dice::Dice;
+use crate::fault::LINGER;
+use crate::node::{self, NodeId};
+use crate::time::{At, SEC};
+use crate::world::World;
+
+/// How often it plans.
+const EVERY: At = SEC;
+/// So many orders at a time.
+const AT_ONCE: usize = 2;
+/// A node must have been steady for so long to be given anything.
+const STEADY: At = 8 * SEC;
+
+#[derive(Debug)]
+pub(crate) struct Planner {
+    /// Of its own, so that other chance is the same with and without it.
+    dice: Dice,
+    next: At,
+    /// Valid orders: for which address, to whom, and until when it may be followed.
+    given: BTreeMap<Ipv4Addr, (NodeId, At)>,
+    /// How many valid orders were given.
+    pub(crate) count: usize,
+}
+
+/// A group by the records: its addresses, its owner and the claim.
+struct Found {
+    addresses: BTreeSet<IpAddr>,
+    owner: NodeId,
+    claim: u64,
+}
+
+impl Planner {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed ^ 0x91a7), next: STEADY, given: BTreeMap::new(), count: 0 }
+    }
+}
+
+impl World {
+    /// Whether the planner has told the owner of `address` to give it to the node with this MAC.
+    pub(crate) fn is_ordered(&self, address: Ipv4Addr, to: MacAddr) -> bool {
+        let given = self.planner.as_ref().and_then(|planner| planner.given.get(&address));
+        let to = node::owner_of(to).map(|(id, _)| id);
+        given.is_some_and(|(node, until)| Some(*node) == to && *until >= self.now)
+    }
+
+    /// Gives orders, if it is time.
+    pub(crate) fn plan(&mut self) {
+        let now = self.now;
+        if self.api_away || self.planner.as_ref().is_none_or(|planner| planner.next > now) {
+            return;
+        }
+        let Some(mut planner) = self.planner.take() else { return };
+        planner.next = now + EVERY;
+        let groups = self.groups_found();
+        let mut loads = self.loads(&groups);
+        let mut orders: BTreeMap<NodeId, Vec<Order>> = BTreeMap::new();
+        for _ in 0..AT_ONCE {
+            let Some((&idlest, &least)) = loads.iter().min_by_key(|(id, load)| (**load, **id))
+            else {
+                break;
+            };
+            let Some((&busiest, &most)) = loads.iter().max_by_key(|(_, load)| **load) else {
+                break;
+            };
+            let taken = |group: &Found| {
+                orders.values().flatten().any(|it| group.addresses.contains(&it.address))
+            };
+            let group = groups.iter().find(|group| group.owner == busiest && !taken(group));
+            let Some(group) = group.filter(|_| most > least + 1) else { break };
+            orders.entry(busiest).or_default().extend(group.order(group.claim, idlest));
+            for address in &group.addresses {
+                if let IpAddr::V4(v4) = address {
+                    planner.given.insert(*v4, (idlest, now + EVERY + LINGER));
+                }
+            }
+            planner.count += 1;
+            *loads.entry(busiest).or_default() -= 1;
+            *loads.entry(idlest).or_default() += 1;
+        }
+        // One of an earlier owner's time, or for somebody who does not own the group.
+        let void = planner.dice.permille(200) && self.records_are_true(now);
+        if !groups.is_empty() && void {
+            let group = &groups[planner.dice.index(groups.len())];
+            let to = planner.dice.index(self.nodes.len());
+            let holder = if planner.dice.permille(500) { group.owner } else { to };
+            let order = group.order(group.claim.saturating_sub(1), to);
+            orders.entry(holder).or_default().extend(order);
+        }
+        self.planner = Some(planner);
+        for id in 0..self.nodes.len() {
+            let facts = self.truth.speakers.get(&node::name(id)).cloned().unwrap_or_default();
+            let orders = orders.remove(&id).unwrap_or_default();
+            if facts.orders != orders {
+                let facts = SpeakerFacts { orders, ..facts };
+                self.change(&Event::Speakers(Change::Set(node::name(id), facts)));
+            }
+        }
+    }
+
+    /// Who announces what any node may announce.
+    fn groups_found(&self) -> Vec<Found> {
+        let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
+        let mut found = Vec::new();
+        let is_local = |addresses: &BTreeSet<IpAddr>| {
+            self.truth.services.values().any(|facts| {
+                facts.traffic == Traffic::Local
+                    && facts.addresses.iter().any(|address| addresses.contains(address))
+            })
+        };
+        for (key, facts) in &self.truth.services {
+            if facts.addresses.iter().any(|address| seen.contains(address)) {
+                continue;
+            }
+            let addresses = self.truth.group(key);
+            seen.extend(&addresses);
+            let records = self.truth.records.values().filter(|record| {
+                let service = self.truth.services.get(&record.service);
+                service.is_some_and(|it| it.addresses.iter().any(|a| addresses.contains(a)))
+            });
+            let Some(record) = records.max_by_key(|record| record.claim) else { continue };
+            let Some(owner) = self.node_named(&record.node) else { continue };
+            if !is_local(&addresses) {
+                found.push(Found { addresses, owner, claim: record.claim });
+            }
+        }
+        found
+    }
+
+    fn node_named(&self, name: &NodeName) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.name == *name)
+    }
+
+    /// How many groups each node has that may be given some.
+    fn loads(&self, groups: &[Found]) -> BTreeMap<NodeId, usize> {
+        let is_steady = |id: &NodeId| {
+            let node = &self.nodes[*id];
+            let facts = self.truth.nodes.get(&node.name);
+            facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)
+                && node.agent.as_ref().is_some_and(|agent| agent.since + STEADY <= self.now)
+        };
+        let steady = (0..self.nodes.len()).filter(is_steady);
+        steady.map(|id| (id, groups.iter().filter(|group| group.owner == id).count())).collect()
+    }
+}
+
+impl Found {
+    fn order(&self, claim: u64, to: NodeId) -> Option<Order> {
+        let address = *self.addresses.first()?;
+        Some(Order { address, claim, to: node::name(to) })
+    }
+}
