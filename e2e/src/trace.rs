@@ -2,7 +2,8 @@
 //! whether two answered at once. Pure functions over plain records; times count from the start.
 //!
 //! ARP numbers no question, so an answer belongs to the last ask before it. When a machine is slow
-//! an answer may therefore fall to the next ask: a gap of one interval means nothing.
+//! an answer may therefore fall to the next ask: a gap of one interval means nothing. How long a client
+//! waits, gaps say; whether an ask was answered at all, `unanswered` does, which counts.
 
 mod timeline;
 
@@ -107,7 +108,12 @@ struct Round {
     /// Who answered first, and when.
     first: Option<(Duration, Mac)>,
     macs: BTreeSet<Mac>,
+    /// How many frames of each machine answered before the next ask.
+    frames: BTreeMap<Mac, usize>,
 }
+
+/// An answer that comes later than this is none.
+const TOO_LATE: Duration = Duration::from_millis(100);
 
 impl Trace {
     pub fn empty(addresses: &[Ipv4Addr], interval: Duration) -> Self {
@@ -163,6 +169,27 @@ impl Trace {
         }
         found.extend(open);
         found
+    }
+
+    /// The asks that nobody answered, not even late. Every machine answers each ask once and in their
+    /// order, so one that sends several answers between two asks answers earlier ones, too.
+    pub fn unanswered(&self, ip: Ipv4Addr) -> Vec<Duration> {
+        let rounds = self.rounds(ip);
+        let mut answered: Vec<bool> = rounds.iter().map(|round| round.first.is_some()).collect();
+        for (index, round) in rounds.iter().enumerate() {
+            for (machine, &count) in &round.frames {
+                let before = rounds[..index].iter().enumerate().rev();
+                let late = before.take_while(|(_, earlier)| {
+                    earlier.asked + TOO_LATE >= round.asked && !earlier.frames.contains_key(machine)
+                });
+                // The last answer is to this ask; the others are to those just before it.
+                for (earlier, _) in late.take(count - 1) {
+                    answered[earlier] = true;
+                }
+            }
+        }
+        let all = rounds.iter().zip(answered);
+        all.filter(|(_, answered)| !answered).map(|(round, _)| round.asked).collect()
     }
 
     /// The longest time without an answer; zero when every ask was answered.
@@ -276,10 +303,12 @@ impl Trace {
             if next.is_none() && self.end < asked + self.interval {
                 break;
             }
-            let mut round = Round { asked, first: None, macs: BTreeSet::new() };
+            let (macs, frames) = (BTreeSet::new(), BTreeMap::new());
+            let mut round = Round { asked, first: None, macs, frames };
             while let Some(answer) = answers.next_if(|it| next.is_none_or(|next| it.at < next)) {
                 round.first.get_or_insert((answer.at, answer.mac));
                 round.macs.insert(answer.mac);
+                *round.frames.entry(answer.frame_source).or_default() += 1;
             }
             rounds.push(round);
         }

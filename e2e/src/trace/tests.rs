@@ -104,6 +104,50 @@ fn doubts_a_second_answer_that_may_be_late() {
     assert_eq!((found[0].asks, found[0].sure), (1, 0));
 }
 
+/// Adds one answer, 3 ms after the ask with this number.
+fn late(trace: &mut Trace, ask: u64, who: u8) {
+    let (at, mac) = (ms(10 * ask + 3), mac(who));
+    trace.answers.push(Answer { at, ip: IP, mac, frame_source: mac });
+    trace.answers.sort_by_key(|answer| answer.at);
+}
+
+#[test]
+fn counts_late_answers_of_one_machine_for_the_asks_before() {
+    assert_eq!(trace("aa...aa").unanswered(IP), [ms(20), ms(30), ms(40)]);
+    // Two more answers beside the one to the ask itself: the ask at 20 ms went unanswered.
+    let mut slow = trace("aa...aa");
+    late(&mut slow, 5, b'a');
+    late(&mut slow, 5, b'a');
+    assert_eq!(slow.unanswered(IP), [ms(20)]);
+    assert_eq!(slow.gaps(IP)[0].asks, 3, "a client waited all the same");
+}
+
+#[test]
+fn takes_no_second_machine_and_no_very_late_answer_for_an_answer_to_an_earlier_ask() {
+    let mut two = trace("aa..aa");
+    late(&mut two, 4, b'b');
+    assert_eq!(two.unanswered(IP), [ms(20), ms(30)]);
+    // Of one machine twelve in a row: the earliest asks are too long ago.
+    let mut hung = trace("a............a");
+    for _ in 0..12 {
+        late(&mut hung, 13, b'a');
+    }
+    assert_eq!(hung.unanswered(IP), [ms(10), ms(20)]);
+}
+
+#[test]
+fn does_not_make_up_with_doubled_answers_for_what_the_machine_had_answered() {
+    let mut doubled = trace("a.ab");
+    late(&mut doubled, 3, b'b');
+    late(&mut doubled, 3, b'b');
+    // `b` had nothing to do with the first asks, but might have answered them: only those since
+    // its own last answer can be meant, and those within the time.
+    assert_eq!(doubled.unanswered(IP), [] as [Duration; 0]);
+    let mut own = trace("a.aa");
+    late(&mut own, 3, b'a');
+    assert_eq!(own.unanswered(IP), [ms(10)]);
+}
+
 #[test]
 fn finds_the_first_answer_by_another_after_an_instant() {
     let trace = trace("ab..b");

@@ -106,6 +106,9 @@ impl Engine {
                 self.announced_again.insert(v4);
             }
         }
+        if touched.links {
+            self.cluster.mark_all();
+        }
         if touched.members.is_empty() {
             return Vec::new();
         }

@@ -31,11 +31,13 @@ use crate::ownership::word::{Letter, Whom, Word};
 mod charges;
 mod knock;
 mod letters;
+mod linkhealth;
 mod paths;
 mod sync;
 mod witness;
 
 use knock::Knocks;
+use linkhealth::LinkHealth;
 use paths::Paths;
 use sync::Sync;
 
@@ -68,6 +70,11 @@ pub(super) struct Peers {
     returning: BTreeMap<NodeName, (u64, u64)>,
     knocks: Knocks,
     ports: Vec<PortSpec>,
+    /// All links that can carry announcements, as they are told of.
+    words: BTreeMap<IfIndex, LinkWord>,
+    /// The names of all links that ever could.
+    had: BTreeSet<String>,
+    health: LinkHealth,
     nonces: SmallRng,
     /// When the latest question that was answered had been asked.
     proof: Option<Moment>,
@@ -80,6 +87,8 @@ pub(super) struct Peers {
     vouching: BTreeMap<NodeName, u64>,
     /// Members that are missing and were asked all the same: under which number, and when.
     inquiries: BTreeMap<NodeName, (u64, Moment)>,
+    /// When each was last known to answer somebody.
+    heard_lately: BTreeMap<NodeName, Moment>,
     /// Until when the ports may answer, as last told to them.
     renewed: Moment,
     next_alone: Moment,
@@ -103,6 +112,8 @@ pub(super) struct Touched {
     pub(super) addresses: BTreeSet<IpAddr>,
     /// Somebody else has given these up.
     pub(super) yielded: BTreeSet<IpAddr>,
+    /// This member's own links do not work as before.
+    pub(super) links: bool,
     /// Others are there than before, or other things can be expected of them: what they hold.
     pub(super) members: BTreeSet<NodeName>,
 }
@@ -115,6 +126,7 @@ impl Peers {
             addr: identity.member.addr,
             phase: Phase::Starting,
             links: Vec::new(),
+            whole: true,
         };
         Self {
             mesh: Mesh::new(identity, now),
@@ -127,6 +139,9 @@ impl Peers {
             returning: BTreeMap::new(),
             knocks: Knocks::default(),
             ports: Vec::new(),
+            words: BTreeMap::new(),
+            had: BTreeSet::new(),
+            health: LinkHealth::default(),
             nonces: SmallRng::seed_from_u64(seed),
             proof: None,
             frames: None,
@@ -134,6 +149,7 @@ impl Peers {
             suspicions: BTreeMap::new(),
             vouching: BTreeMap::new(),
             inquiries: BTreeMap::new(),
+            heard_lately: BTreeMap::new(),
             renewed: Moment::START,
             next_alone: now,
             attended: BTreeSet::new(),
@@ -219,11 +235,23 @@ impl Peers {
                 addresses: addresses.map(ipnetwork::IpNetwork::ip).collect(),
             }
         };
-        let links: Vec<LinkWord> = ports.iter().map(word).collect();
-        if self.book.mine().head.links != links {
-            self.next_hello = Moment::START;
-        }
-        self.book.set_head(|head| head.links = links);
+        self.words = ports.iter().map(|port| (port.index, word(port))).collect();
+        self.had.extend(ports.iter().map(|port| port.name.clone()));
+        self.next_hello = Moment::START;
+        self.tell_links();
+    }
+
+    /// Says which links work.
+    fn tell_links(&mut self) {
+        let works = |(link, _): &(&IfIndex, &LinkWord)| !self.health.is_dead(**link);
+        let links: Vec<LinkWord> =
+            self.words.iter().filter(works).map(|(_, word)| word.clone()).collect();
+        let whole = links.len() >= self.had.len();
+        self.touched.links |= self.book.mine().head.links != links;
+        self.book.set_head(|head| {
+            head.links = links;
+            head.whole = whole;
+        });
     }
 
     pub(super) fn set_phase(&mut self, phase: Phase) {
@@ -364,6 +392,7 @@ impl Peers {
         self.knock(now, effects);
         self.renew(now, effects);
         self.repeat_news(now, effects);
+        self.look_after_links(now, effects);
         if now >= self.next_hello {
             self.next_hello = now + HELLO_EVERY;
             self.hello(effects);
@@ -445,6 +474,9 @@ impl Peers {
 
     /// How many frames each link has received.
     pub(super) fn counted(&mut self, counts: BTreeMap<IfIndex, u64>, now: Moment) {
+        if self.health.counted(&counts, now) {
+            self.tell_links();
+        }
         if let Some((since, before)) = &self.counted {
             let grew = |(link, count): (&IfIndex, &u64)| before.get(link).is_some_and(|b| count > b);
             if counts.iter().any(grew) {
@@ -460,8 +492,8 @@ impl Peers {
         if now >= self.next_alone && self.lives.is_empty() && self.mesh.expects_others() {
             effects.push(Effect::Count);
         }
-        let is_due = now >= self.next_alone;
-        if is_due {
+        let is_due = now >= self.next_alone || self.renewed < now + PROVEN_FOR / 2;
+        if now >= self.next_alone {
             self.next_alone = now + ALONE_TICK;
         }
         if is_due && self.is_alone(now) {
@@ -532,7 +564,7 @@ impl Peers {
         let mesh = self.mesh.next_deadline();
         let repeat = self.repeats.iter().map(|(when, _)| *when).min();
         let hello = Some(self.next_hello).filter(|_| !self.ports.is_empty());
-        let others = [alone, repeat, hello, stale, mesh, self.watch.next_deadline(), self.sync.next_deadline()];
+        let others = [alone, self.health.next_deadline(), repeat, hello, stale, mesh, self.watch.next_deadline(), self.sync.next_deadline()];
         let knock = self.knocks.next_deadline();
         others.into_iter().chain([knock]).flatten().min()
     }

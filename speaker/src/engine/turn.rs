@@ -160,7 +160,11 @@ impl Turn<'_> {
             self.electorate.candidates(group.hash, ballots).collect();
         let is_fit = candidates.iter().any(|candidate| *candidate.node == me) && self.can_serve();
         let leaves_for_good = self.is_leaving() && !self.settings.deputies;
-        let successor = if is_fit && !leaves_for_good {
+        let is_whole = self.peers.book().mine().head.whole;
+        let successor = if is_fit && !is_whole && !self.is_leaving() {
+            let heir = self.heir(group, ballots, Some(&me), None);
+            heir.filter(|heir| self.is_whole(heir))
+        } else if is_fit && !leaves_for_good {
             self.ordered(group, held, &candidates)
         } else {
             self.heir(group, ballots, Some(&me), None)
@@ -411,6 +415,7 @@ impl Turn<'_> {
             .filter(|candidate| Some(candidate.node) != before && self.is_able(candidate.node))
             .collect();
         prefer(&mut able, |candidate| self.has_interface(candidate.node, ballots));
+        prefer(&mut able, |candidate| self.is_whole(candidate.node));
         prefer(&mut able, |candidate| !spurned.contains(candidate.node));
         self.heirs.choose(group, &able, lost, self.peers.book())
     }
@@ -428,9 +433,14 @@ impl Turn<'_> {
         is_ready && self.peers.lives().is_present(node)
     }
 
+    /// Whether `node` has all the links it ever had.
+    fn is_whole(&self, node: &NodeName) -> bool {
+        self.peers.book().of(node).is_some_and(|statement| statement.head.whole)
+    }
+
     /// Whether this member has a link to answer on.
     fn can_serve(&self) -> bool {
-        !self.ports.is_empty()
+        !self.ports.is_empty() && !self.peers.book().mine().head.links.is_empty()
     }
 
     fn is_leaving(&self) -> bool {

@@ -50,6 +50,8 @@ pub struct Head {
     pub phase: Phase,
     /// Its links that can carry announcements.
     pub links: Vec<LinkWord>,
+    /// It has all the links it ever had: others, that have, do better in its place.
+    pub whole: bool,
 }
 
 /// A whole statement.
@@ -200,6 +202,7 @@ mod tests {
                 addr: "192.0.2.1:7946".parse().unwrap(),
                 phase: Phase::Ready,
                 links: Vec::new(),
+                whole: true,
             },
             version,
             holdings: (0..count).map(|n| (address(n), held.clone())).collect(),

@@ -5,7 +5,7 @@
 //!          answered                       vetoed, answered
 //!    +------------------+           +---------------------------+
 //!    v                  |           |                           |
-//!  asking --miss--> asking again --miss--> doubt: ask it, its peers and the wire, 3 times in 150 ms
+//!  asking --miss--> asking again --miss--> doubt: ask it, its peers and the wire, for 150 ms
 //!    ^    everywhere                        |            |
 //!    |                              kernel answers    silence, and we are not the ones cut off
 //!    |                                      v            v
@@ -35,7 +35,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(80);
 const MISSES: u32 = 2;
 /// How long a doubt lasts before the verdict, and how far its questions are apart.
 const DOUBT: Duration = Duration::from_millis(150);
-const DOUBT_ROUND: Duration = Duration::from_millis(50);
+const DOUBT_ROUND: Duration = Duration::from_millis(30);
 /// Others must be heard this soon after it began, or it was we who were cut off.
 const COMPANY_WITHIN: Duration = Duration::from_millis(90);
 /// Without a witness on the wire that ever answered, only the mesh's word counts, after this.
@@ -365,7 +365,9 @@ impl Charge {
             return;
         }
         let (nonce, since) = (doubt.nonce, doubt.since);
-        let is_due = now >= since + DOUBT;
+        // Its kernel has said that the process ended, so the node was there a moment ago.
+        let hung_up = around.lives.belief(node).is_some_and(|belief| belief.hung_up);
+        let is_due = now >= since + if hung_up { 2 * DOUBT } else { DOUBT };
         doubt.next_round = now + round_after(now.since(since));
         if is_due && let Some(gone) = self.verdict(node, since, around, now) {
             self.doubt = None;
@@ -408,9 +410,13 @@ impl Charge {
         }
         // Whoever hears nobody may be the one that is cut off, and must conclude nothing.
         around.heard_since(since)?;
-        let is_certain = self.has_witness
-            || (now >= since + BLIND_DOUBT && (around.mesh_lost)(node));
-        is_certain.then_some(Some(true))
+        if self.has_witness {
+            return Some(Some(true));
+        }
+        if around.lives.belief(node).is_some_and(|belief| belief.hung_up) {
+            return Some(Some(false));
+        }
+        (now >= since + BLIND_DOUBT && (around.mesh_lost)(node)).then_some(Some(true))
     }
 
     /// A member whose agent is away: it is its node that must go on answering.

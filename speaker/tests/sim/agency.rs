@@ -10,9 +10,9 @@ use speaker::link::Exclusions;
 use speaker::mesh::seal::SecretKey;
 use speaker::mesh::{Identity, Member};
 
-use crate::api::Write;
 use crate::happening::Happening;
 use crate::node::{self, Agent, Life, NodeId};
+use crate::reporter::Write;
 use crate::time::{At, MS, SEC};
 use crate::wire::{LINK_FRAME, Station};
 use crate::world::World;

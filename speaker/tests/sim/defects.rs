@@ -7,15 +7,20 @@ use crate::fault::Fault;
 use crate::node::NodeId;
 use crate::runs;
 use crate::scenario::Scenario;
-use crate::time::SEC;
+use crate::time::{At, MS, SEC};
 
-/// `defect` must break one of `invariants` when `faults` befall the node that has most, one after
-/// the other, and without the defect they must break none; both for several seeds.
-fn must_be_caught(defect: Defect, invariants: &[&str], faults: impl Fn(NodeId) -> Vec<Fault>) {
+/// `defect` must break one of `invariants` when faults befall a cluster, and without the defect they
+/// must break none; both for several seeds. Faults come with their beginnings and lengths, and may
+/// be about the node that has most.
+fn must_be_caught(
+    defect: Defect,
+    invariants: &[&str],
+    faults: impl Fn(NodeId) -> Vec<(At, At, Fault)>,
+) {
     for seed in 1..=4 {
-        let calm = Scenario::calm(seed, 3, 6);
-        let faults = faults(calm.busiest()).into_iter().zip([10, 13]);
-        let sound = faults.fold(calm, |scene, (fault, at)| scene.with(at * SEC, 8 * SEC, fault));
+        let calm = Scenario::calm(seed, 3, 20);
+        let faults = faults(calm.busiest()).into_iter();
+        let sound = faults.fold(calm, |scene, (at, lasts, fault)| scene.with(at, lasts, fault));
         if let Some(violation) = runs::run(&sound, false).violation {
             eprintln!("{}", runs::explain(&sound, &violation));
             panic!("seed {seed}: without any defect: {}", violation.text);
@@ -29,30 +34,37 @@ fn must_be_caught(defect: Defect, invariants: &[&str], faults: impl Fn(NodeId) -
     }
 }
 
+/// One fault of some length.
+fn one(fault: Fault) -> Vec<(At, At, Fault)> {
+    vec![(10 * SEC, 8 * SEC, fault)]
+}
+
 #[test]
 fn skipping_the_wire_check_moves_what_an_absent_agent_has() {
-    must_be_caught(Defect::SkipWireCheck, &["I3"], |owner| vec![Fault::Kill(owner)]);
+    must_be_caught(Defect::SkipWireCheck, &["I3"], |owner| one(Fault::Kill(owner)));
 }
 
 #[test]
 fn stopping_before_the_successor_has_claimed_leaves_a_gap() {
-    must_be_caught(Defect::SkipAcknowledgement, &["I2"], |owner| vec![Fault::Drain(owner)]);
+    must_be_caught(Defect::SkipAcknowledgement, &["I2"], |owner| one(Fault::Drain(owner)));
 }
 
 #[test]
 fn ignoring_higher_claims_leaves_two_macs() {
-    must_be_caught(Defect::IgnoreClaims, &["I1"], |owner| vec![Fault::Drain(owner)]);
+    must_be_caught(Defect::IgnoreClaims, &["I1"], |owner| one(Fault::Drain(owner)));
 }
 
 #[test]
 fn obeying_the_record_moves_what_is_owned() {
-    // What a record says is looked at when an agent starts.
-    must_be_caught(Defect::RecordIsAnOrder, &["I1", "I3"], |_| {
-        vec![Fault::OldRecords, Fault::Rollout]
+    // Records are looked at when an agent starts; a moment later they have been mended.
+    must_be_caught(Defect::RecordIsAnOrder, &["I1", "I3", "I4", "R7"], |owner| {
+        let (killed, other) = (10 * SEC, (owner + 1) % 3);
+        let restored = killed + 4 * SEC - 10 * MS;
+        vec![(killed, 4 * SEC, Fault::Kill(other)), (restored, 0, Fault::OldRecords)]
     });
 }
 
 #[test]
 fn trusting_the_dead_leaves_their_addresses_unanswered() {
-    must_be_caught(Defect::TrustTheDead, &["I2"], |owner| vec![Fault::Crash(owner)]);
+    must_be_caught(Defect::TrustTheDead, &["I2"], |owner| one(Fault::Crash(owner)));
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crds::model::ids::MacAddr;
-use speaker::facts::Traffic;
+use speaker::facts::{ServiceFacts, Traffic};
 
 use crate::api::Truth;
 use crate::fault::Fault;
@@ -54,14 +54,14 @@ pub(crate) struct Judge {
     pub(crate) watches: BTreeMap<(usize, Ipv4Addr), Watch>,
     /// The same for all addresses of a group together, by its lowest one.
     pub(crate) groups: BTreeMap<(usize, Ipv4Addr), Watch>,
-    auditing: bool,
+    pub(crate) auditing: bool,
     /// Where a foreign host was first, and since when it has not been there any more: no promise
     /// but that nothing is announced.
     pub(crate) taken: BTreeMap<Ipv4Addr, Option<At>>,
     pub(crate) ledger: Ledger,
 }
 
-fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
+pub(crate) fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
     addresses.iter().filter_map(|address| match address {
         IpAddr::V4(v4) => Some(*v4),
         IpAddr::V6(_) => None,
@@ -73,9 +73,6 @@ impl Truth {
         self.services.values().flat_map(|facts| v4(&facts.addresses)).collect()
     }
 }
-
-/// How often what is not as it should be is looked at.
-const AUDIT: At = 5 * MS;
 
 impl World {
     /// Works out anew what may have changed.
@@ -202,82 +199,9 @@ impl World {
         }
     }
 
-    /// A shared address pulls all addresses of its group to one node.
-    fn look_at_groups(&mut self) {
-        let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
-        let many = self.truth.services.iter().filter(|(_, facts)| facts.addresses.len() > 1);
-        let mut groups = Vec::new();
-        for (key, facts) in many {
-            if facts.addresses.iter().all(|address| seen.insert(*address)) {
-                let group = self.truth.group(key);
-                seen.extend(&group);
-                groups.push(v4(&group.into_iter().collect::<Vec<_>>()).collect::<Vec<_>>());
-            }
-        }
-        let mut watched = std::mem::take(&mut self.judge.groups);
-        for client in 0..self.caches.len() {
-            for group in &groups {
-                let key = (client, group[0]);
-                let mut watch = watched.remove(&key).unwrap_or_default();
-                let parts =
-                    group.iter().filter_map(|address| self.judge.watches.get(&(client, *address)));
-                watch.speakers = parts.flat_map(|part| part.speakers.clone()).collect();
-                watch.macs = watch.speakers.iter().map(|(_, mac)| *mac).collect();
-                if watch.macs.len() > 1 {
-                    watch.overlap.get_or_insert(self.now);
-                    watch.among.extend(&watch.speakers);
-                    self.judge_overlap("I7", group[0], &watch);
-                } else {
-                    watch.overlap = None;
-                    watch.among.clear();
-                }
-                self.judge.groups.insert(key, watch);
-            }
-        }
-    }
-
-    fn start_audit(&mut self) {
-        let watches = self.judge.watches.values().chain(self.judge.groups.values());
-        let odd = |watch: &Watch| watch.gap.is_some() || watch.overlap.is_some();
-        if !self.judge.auditing && watches.clone().any(odd) {
-            self.judge.auditing = true;
-            self.queue.push(self.now + AUDIT, Happening::Audit);
-        }
-    }
-
-    /// Looks at everything that is not as it should be.
-    pub(crate) fn audit(&mut self) {
-        self.judge.auditing = false;
-        let odd = |watch: &&Watch| watch.gap.is_some() || watch.overlap.is_some();
-        let watches = self.judge.watches.iter().filter(|(_, watch)| odd(watch));
-        let watches: Vec<_> = watches.map(|(key, watch)| (*key, watch.clone())).collect();
-        for ((client, address), mut watch) in watches {
-            if watch.overlap.is_some() {
-                self.judge_overlap("I1", address, &watch);
-            }
-            if let Some((since, _)) = watch.gap {
-                if self.has_candidate(client, address) && !self.is_unpromised(address) {
-                    self.judge_gap(client, address, &watch, false);
-                } else {
-                    watch.gap = Some((since, self.now));
-                    self.judge.watches.insert((client, address), watch);
-                }
-            }
-        }
-        let groups = self.judge.groups.iter().filter(|(_, watch)| watch.overlap.is_some());
-        let groups: Vec<_> = groups.map(|(key, watch)| (key.1, watch.clone())).collect();
-        for (address, watch) in groups {
-            self.judge_overlap("I7", address, &watch);
-        }
-        self.start_audit();
-    }
-
     /// Whether some node may announce `address` to `client`, and has been fit to for a while.
     pub(crate) fn has_candidate(&self, client: usize, address: Ipv4Addr) -> bool {
         let segment = Self::segment_of_client(client);
-        let services = self.truth.services.iter();
-        let mut with = services.filter(|(_, facts)| facts.addresses.contains(&IpAddr::V4(address)));
-        let holders: Vec<_> = with.by_ref().collect();
         self.nodes.iter().any(|node| {
             let fit = node.agent.as_ref().is_some_and(|agent| {
                 agent.engine.is_active()
@@ -285,16 +209,23 @@ impl World {
                     && !agent.leaving
                     && agent.since + 5 * SEC <= self.now
             });
-            let station = Station::Node(node.id);
-            let facts = self.truth.nodes.get(&node.name);
-            fit && facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)
-                && self.converse(segment, Way::Arp, Station::Client(client), station)
-                && holders.iter().any(|(key, facts)| {
-                    let local = self.truth.slices.get(key);
-                    facts.traffic == Traffic::Cluster
-                        || local.is_some_and(|slice| slice.nodes.contains(&node.name))
-                })
+            let way = (Station::Client(client), Station::Node(node.id));
+            fit && self.converse(segment, Way::Arp, way.0, way.1)
+                && self.may_announce(node.id, address)
         })
+    }
+
+    /// Whether a node may announce `address` by what the API says.
+    pub(crate) fn may_announce(&self, id: NodeId, address: Ipv4Addr) -> bool {
+        let name = node::name(id);
+        let facts = self.truth.nodes.get(&name);
+        let has = |facts: &ServiceFacts| facts.addresses.contains(&IpAddr::V4(address));
+        facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)
+            && self.truth.services.iter().filter(|(_, facts)| has(facts)).any(|(key, facts)| {
+                let local = self.truth.slices.get(key);
+                facts.traffic == Traffic::Cluster
+                    || local.is_some_and(|slice| slice.nodes.contains(&name))
+            })
     }
 
     /// What is still open at the end of a run, and who answers then.

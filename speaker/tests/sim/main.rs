@@ -6,6 +6,7 @@
 
 mod agency;
 mod api;
+mod audit;
 mod deeds;
 mod defects;
 mod dice;
@@ -16,6 +17,7 @@ mod judge;
 mod ledger;
 mod node;
 mod planner;
+mod reporter;
 mod routed;
 mod rules;
 mod runs;

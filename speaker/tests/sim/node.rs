@@ -13,7 +13,8 @@ use speaker::engine::{Engine, Event};
 use speaker::link::LinkFacts;
 use speaker::moment::Moment;
 
-use crate::api::{Truth, Write};
+use crate::api::Truth;
+use crate::reporter::Write;
 use crate::time::At;
 
 pub(crate) type NodeId = usize;

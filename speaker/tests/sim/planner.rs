@@ -66,8 +66,8 @@ impl World {
         let mut loads = self.loads(&groups);
         let mut orders: BTreeMap<NodeId, Vec<Order>> = BTreeMap::new();
         for _ in 0..AT_ONCE {
-            let Some((&idlest, &least)) = loads.iter().min_by_key(|(id, load)| (**load, **id))
-            else {
+            let idle = loads.iter().filter(|(id, _)| !self.is_troubled(**id));
+            let Some((&idlest, &least)) = idle.min_by_key(|(id, load)| (**load, **id)) else {
                 break;
             };
             let Some((&busiest, &most)) = loads.iter().max_by_key(|(_, load)| **load) else {
@@ -135,6 +135,14 @@ impl World {
             }
         }
         found
+    }
+
+    /// A controller knows by the Speaker objects who is away or has lost a link.
+    fn is_troubled(&self, id: NodeId) -> bool {
+        self.context(self.now).any(|episode| {
+            let fault = &episode.fault;
+            [fault.bereaves(), fault.empties(), fault.troubles()].contains(&Some(id))
+        })
     }
 
     fn node_named(&self, name: &NodeName) -> Option<NodeId> {

@@ -140,10 +140,12 @@ impl World {
             let clean = context.len() == 1
                 && !matches!(fault, Fault::Flap(..) | Fault::Pause(_))
                 && lasted.is_some_and(|lasted| lasted >= CLEAN);
-            if fault.bereaves().is_some_and(involved) && clean {
+            // A move that was ordered meanwhile is none of its doing.
+            let ordered = watch.among.iter().any(|(_, mac)| self.is_ordered(address, *mac));
+            if fault.bereaves().is_some_and(involved) && clean && !ordered {
                 // Its return shows no second MAC.
                 limit = 0;
-            } else if fault.blinds() || fault.bereaves().is_some_and(involved) {
+            } else if fault.blinds() || (fault.bereaves().is_some_and(involved) && !clean) {
                 excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
             } else if matches!(fault, Fault::Share(..)) {
                 excused_until = excused_until.max(episode.begin + HEALING);
@@ -171,6 +173,7 @@ impl World {
         let context: Vec<&Episode> = self.context(self.now).collect();
         if self.now < BEGINNING
             || self.is_ordered(address, to)
+            || node::owner_of(from).is_some_and(|(id, _)| !self.may_announce(id, address))
             || context.iter().any(|episode| self.may_move(episode, address, from, to))
             || may_move_together(&context, from, to)
         {

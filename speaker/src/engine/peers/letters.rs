@@ -15,6 +15,9 @@ use crate::ownership::word::{Entry, Letter, Whom, Word};
 /// How often one that is missing and says something is asked whether it is there.
 const INQUIRE_EVERY: Duration = Duration::from_millis(200);
 
+/// One that was heard this recently is there, whatever others say: a verdict takes longer.
+const HEARD_COUNTS_FOR: Duration = Duration::from_millis(250);
+
 impl Peers {
     pub(super) fn letter(
         &mut self,
@@ -29,6 +32,9 @@ impl Peers {
         }
         if let Some(path) = path {
             self.paths.note(&from, path, now);
+            if self.health.heard(path.0, now) {
+                self.tell_links();
+            }
         }
         if self.book.of(&from).is_some_and(|known| started < known.head.started) {
             // A former life, of which a word was late; or a new one on a machine whose clock was set
@@ -163,6 +169,7 @@ impl Peers {
         if !self.is_current(whom) || !self.is_up_to_date(whom, version) {
             return;
         }
+        self.heard_lately.insert(from.clone(), sent);
         let doubted = self.watch.settle(from);
         let vouched = self.vouching.remove(from);
         let was_present = self.lives.is_present(from);
@@ -259,6 +266,7 @@ impl Peers {
         if whom.node == *self.book.me() || !self.is_current(whom) {
             return;
         }
+        self.heard_lately.insert(whom.node.clone(), now);
         self.watch.veto(&whom.node, nonce);
         match self.lives.of(&whom.node) {
             Life::Suspected(doubted) if doubted == nonce || nonce == 0 => {
@@ -283,6 +291,11 @@ impl Peers {
             return;
         }
         if !self.is_current(whom) {
+            return;
+        }
+        // Whoever gave it may hear nobody itself.
+        let heard = self.heard_lately.get(&whom.node);
+        if heard.is_some_and(|at| now.since(*at) < HEARD_COUNTS_FOR) {
             return;
         }
         self.watch.settle(&whom.node);
