@@ -42,8 +42,8 @@ bench: deps ## All benchmarks; results go to docs/performance.md
 bench-failover: deps ## What faults cost, each measured many times (FAULTS, RUNS, SIZES; root)
 	@e2e/bench-failover
 
-sim: ## The proof of ownership: SEEDS seeds from SEED_BASE on, or one told in full (SEED)
-	cargo test --profile sim -p speaker --features defects --test sim -- --nocapture seeds
+sim: ## The proof of ownership: scenes, defects, SEEDS=1000 seeds from SEED_BASE=1 on; or one told in full (SEED)
+	SEEDS=$${SEEDS:-1000} cargo test --profile sim -p speaker --no-default-features --features defects --test sim -- --nocapture $(if $(SEED),seeds)
 
 images: $(IMAGES) ## The container images, as archives under target/images
 

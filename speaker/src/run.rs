@@ -154,6 +154,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         said,
         announced: BTreeSet::new(),
         standing: State::default(),
+        knocked: BTreeSet::new(),
     };
     let memory = Memory::new(config.state_dir.clone());
     let engine = Engine::new(settings(&config), clock.now());

@@ -72,8 +72,14 @@ impl Engine {
             let peers = self.peers.as_ref();
             peers.is_some_and(|it| it.book().claims(&address).any(|claim| claim.node == node))
         };
-        // Between members the claims decide, as soon as they are known.
-        if !is_ours || member.as_ref().is_some_and(claims) {
+        // Between members the claims decide, as soon as they are known; and one to whom it is offered
+        // may be heard before its claim.
+        let offered = |node: &NodeName| {
+            let held = self.peers.as_ref().and_then(|peers| peers.book().held(&address));
+            held.is_some_and(|held| held.offer.as_ref() == Some(node))
+        };
+        let is_settled = |node: &NodeName| claims(node) || offered(node);
+        if !is_ours || member.as_ref().is_some_and(is_settled) {
             return;
         }
         if member.is_none() && self.conflicts.defends(address, now) {

@@ -49,6 +49,11 @@ impl Heirs {
         }
         let given = self.given.get(&lost.cloned());
         let load = |candidate: &Candidate<'_>| {
+            // New groups come in any order, to each in another: for them only the lot is the same
+            // everywhere, and the plan evens out what that leaves uneven.
+            if lost.is_none() {
+                return 0;
+            }
             let given = given.and_then(|given| given.get(candidate.node)).copied().unwrap_or(0);
             // What it has of the lost one already is in `given`.
             own_load(book, candidate.node, lost) + given

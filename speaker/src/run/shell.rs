@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{NodeName, ServiceKey};
 use tokio::sync::mpsc;
 
 use super::conflicts::Conflicts;
@@ -35,6 +35,8 @@ pub(super) struct Shell {
     pub(super) announced: BTreeSet<ServiceKey>,
     /// How the speaker stood when it was last told, for the log.
     pub(super) standing: State,
+    /// Who has been knocked at since the members last changed, for the log.
+    pub(super) knocked: BTreeSet<NodeName>,
 }
 
 impl Shell {
@@ -81,6 +83,7 @@ impl Shell {
                     "the speakers alive changed"
                 );
                 self.metrics.set_members(&members);
+                self.knocked.clear();
                 self.report(Report::Members(members));
             }
             Effect::Report { service, uid, standing } => {
@@ -96,7 +99,10 @@ impl Shell {
                 self.say(Said::Described(description));
             }
             Effect::Knock { node, nonce } => {
-                tracing::info!(event = "knock", node = %node, "asking by the API whether a speaker is alive");
+                // Repeated every few seconds, for as long as nobody is heard.
+                if self.knocked.insert(node.clone()) {
+                    tracing::info!(event = "knock", node = %node, "asking by the API whether a speaker is alive");
+                }
                 self.say(Said::Knock { node, nonce });
             }
             Effect::Conflict(conflict) => {

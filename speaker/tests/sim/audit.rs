@@ -1,7 +1,7 @@
 //! What lasts too long without anything else happening, and groups of addresses seen as one.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::happening::Happening;
 use crate::judge::{Watch, v4};

@@ -10,10 +10,9 @@ use speaker::facts::{ServiceFacts, Traffic};
 
 use crate::api::Truth;
 use crate::fault::Fault;
-use crate::happening::Happening;
 use crate::ledger::{Ledger, Moved, Span};
 use crate::node::{self, NodeId};
-use crate::time::{At, MS, SEC};
+use crate::time::{At, SEC};
 use crate::wire::{Station, Way};
 use crate::world::World;
 

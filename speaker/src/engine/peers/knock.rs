@@ -13,10 +13,14 @@ use crate::facts::SpeakerFacts;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
 
-/// How often one that is silent is knocked at.
+/// How often those who are silent are knocked at, and how many of them at a time, in turn: every
+/// knock is a write, and everybody may be knocking.
 const KNOCK_EVERY: Duration = Duration::from_secs(5);
-/// One that answered and does so no more is given up after this.
-const PATIENCE: Duration = Duration::from_secs(15);
+const AT_A_TIME: usize = 5;
+/// One that has answered is asked again this rarely.
+const AGAIN: Duration = Duration::from_secs(30);
+/// And given up if it does not answer any more for so long.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The knocks under way.
 #[derive(Debug, Default)]
@@ -28,6 +32,7 @@ pub(super) struct Knocks {
 #[derive(Debug)]
 struct Knock {
     nonce: String,
+    knocked: Moment,
     echoed: Option<Moment>,
 }
 
@@ -72,7 +77,16 @@ impl Peers {
             return;
         }
         self.knocks.next = Some(now + KNOCK_EVERY);
-        for (node, life) in silent {
+        let knocked = |node: &NodeName| self.knocks.out.get(node).map(|knock| knock.knocked);
+        let is_due = |(node, life): &&(NodeName, Life)| {
+            let pause = if *life == Life::Hidden { AGAIN } else { KNOCK_EVERY };
+            knocked(node).is_none_or(|at| now.since(at) >= pause)
+        };
+        let mut due: Vec<(NodeName, Life)> = silent.iter().filter(is_due).cloned().collect();
+        // Those first who hold something, since that is what is at stake.
+        due.sort_by_key(|(node, _)| (self.book.load(node) == 0, knocked(node)));
+        due.truncate(AT_A_TIME);
+        for (node, life) in due {
             let before = self.knocks.out.get(&node).and_then(|knock| knock.echoed);
             let is_lost = before.is_none_or(|echoed| now.since(echoed) > PATIENCE);
             if life == Life::Hidden && is_lost {
@@ -80,7 +94,7 @@ impl Peers {
             }
             let nonce = format!("{:016x}", self.nonces.next_u64());
             effects.push(Effect::Knock { node: node.clone(), nonce: nonce.clone() });
-            self.knocks.out.insert(node, Knock { nonce, echoed: before });
+            self.knocks.out.insert(node, Knock { nonce, knocked: now, echoed: before });
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The node is in touch by its other links, so nobody misses it; but clients on that segment get no
 //! answer. A link that members were heard on, is heard on no more while others are, and whose
-//! receive counter stands still, is taken to be dead. Any frame of ours on it revives it.
+//! receive counter stands still, is taken to be dead. Any frame of ours on it revives it, and so
+//! does a kernel's answer to a question: a switch may drop our frames and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::ownership::word::Word;
 /// Members ask one another eight times a second on every link that they share.
 const MUTE_AFTER: Duration = Duration::from_millis(350);
 /// For so long the counter of a mute link must stand still.
-const STILL_FOR: Duration = Duration::from_millis(200);
+const STILL_FOR: Duration = Duration::from_millis(400);
 /// How often it is looked at while something is wrong.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often a dead link is tried.
@@ -43,19 +44,24 @@ impl LinkHealth {
         self.dead.remove(&link)
     }
 
-    /// The receive counters are these; whether a link turns out to be dead.
+    /// The receive counters are these; whether a link turns out to be dead, or not to be.
     pub(super) fn counted(&mut self, counts: &BTreeMap<IfIndex, u64>, now: Moment) -> bool {
-        let mut died = false;
+        let mut changed = false;
         for (link, still) in &mut self.still {
             let Some(count) = counts.get(link) else { continue };
             match still {
                 Some((since, at)) if at == count => {
-                    died |= now.since(*since) >= STILL_FOR && self.dead.insert(*link);
+                    changed |= now.since(*since) >= STILL_FOR && self.dead.insert(*link);
                 }
-                _ => *still = Some((now, *count)),
+                Some(_) => {
+                    // Other hosts are heard: it is the members that are not.
+                    changed |= self.dead.remove(link);
+                    *still = Some((now, *count));
+                }
+                None => *still = Some((now, *count)),
             }
         }
-        died
+        changed
     }
 
     pub(super) fn is_dead(&self, link: IfIndex) -> bool {
@@ -91,6 +97,7 @@ impl Peers {
         if !self.health.still.is_empty() && now >= self.health.next_look {
             self.health.next_look = now + LOOK_EVERY;
             effects.push(Effect::Count);
+            self.ask_neighbours(effects);
         }
         if now >= self.health.next_try {
             self.health.next_try = now + TRY_EVERY;
@@ -100,6 +107,23 @@ impl Peers {
                 let letter = self.letter_from_us(Word::Ask { nonce, version });
                 let bytes = self.mesh.seal(&letter);
                 effects.push(Effect::Frame { link, to: MacAddr::BROADCAST, bytes });
+            }
+        }
+    }
+
+    /// Asks the kernels of some members on the links that are mute.
+    fn ask_neighbours(&self, effects: &mut Vec<Effect>) {
+        for link in self.health.still.keys() {
+            for node in self.watch.charges() {
+                let Some(head) = self.book.head(node) else { continue };
+                for word in &head.links {
+                    let path = (*link, word.mac);
+                    if self.paths.of(node).any(|measured| measured == path)
+                        && let Some(address) = word.addresses.first()
+                    {
+                        effects.extend(self.ask(*link, *address, Some(word.mac)));
+                    }
+                }
             }
         }
     }

@@ -66,6 +66,9 @@ impl Peers {
         });
         if is_own {
             self.watch.testify(&node, now);
+            if self.health.heard(heard.link, now) {
+                self.tell_links();
+            }
             // A question of ours came back: the wire works, and so do we.
             self.proof = self.proof.max(Some(now));
         } else if heard.source == heard.mac
