@@ -113,6 +113,14 @@ impl Engine {
             return Vec::new();
         }
         let book = peers.book();
+        if touched.returned {
+            let all_are_there = peers.lives().len() == peers.lives().present().count();
+            let blind = self.pending.claimed_blindly(all_are_there);
+            self.announced_again.extend(blind.into_iter().filter_map(|address| match address {
+                IpAddr::V4(v4) => Some(v4),
+                IpAddr::V6(_) => None,
+            }));
+        }
         for node in &touched.members {
             let held = book.of(node).into_iter().flat_map(|it| it.holdings.keys());
             self.cluster.mark_addresses(held);

@@ -112,6 +112,8 @@ pub(super) struct Touched {
     pub(super) addresses: BTreeSet<IpAddr>,
     /// Somebody else has given these up.
     pub(super) yielded: BTreeSet<IpAddr>,
+    /// A member that was gone is back.
+    pub(super) returned: bool,
     /// This member's own links do not work as before.
     pub(super) links: bool,
     /// Others are there than before, or other things can be expected of them: what they hold.
@@ -326,9 +328,12 @@ impl Peers {
 
     /// Changes a belief and notes what that touches.
     fn believe(&mut self, node: &NodeName, life: Life, now: Moment) {
+        let was = self.lives.belief(node).map(|belief| belief.life);
         if node == self.book.me() || !self.lives.set(node, life, now) {
             return;
         }
+        self.touched.returned |=
+            life == Life::Present && matches!(was, Some(Life::Gone | Life::Hidden | Life::Away));
         if !matches!(life, Life::Suspected(_)) {
             self.suspicions.remove(node);
         }

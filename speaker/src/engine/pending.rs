@@ -35,6 +35,9 @@ pub(super) struct Pending {
     /// What was given up by its holder, and when: whoever has it now is about to say so.
     vacated: BTreeMap<IpAddr, Moment>,
     alarms: BTreeSet<(Moment, IpAddr)>,
+    /// What was claimed while somebody was missing: clients on the far side of whatever kept that one
+    /// away have not heard of it.
+    blind: BTreeSet<IpAddr>,
     /// What was given up to somebody else, and where that one is.
     parted: Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>,
 }
@@ -154,6 +157,20 @@ impl Pending {
         self.vacated.retain(|_, at| now.since(*at) < SUCCESSION);
         let times = group.addresses.iter().filter_map(|address| self.vacated.get(address));
         times.max().map(|at| SUCCESSION - now.since(*at))
+    }
+
+    /// `address` is claimed while a member is missing.
+    pub(super) fn take_blindly(&mut self, address: IpAddr) {
+        self.blind.insert(address);
+    }
+
+    /// A member is back: what was claimed in its absence.
+    pub(super) fn claimed_blindly(&mut self, all_are_there: bool) -> Vec<IpAddr> {
+        let blind = self.blind.iter().copied().collect();
+        if all_are_there {
+            self.blind.clear();
+        }
+        blind
     }
 
     /// `address` was given up to the member that is at these MACs.

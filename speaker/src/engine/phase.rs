@@ -145,11 +145,14 @@ impl Engine {
             // It has not answered for a while: whoever has, under whatever claim, goes on.
             let lapsed = Held { rank: Rank::Lapsed, ..held.clone() };
             let mine = Claim { held: &lapsed, node: book.me() };
-            let is_highest = !book
-                .claims(&address)
-                .any(|rival| lives.is_alive(rival.node) && rival > mine);
-            if is_highest && self.cluster.group_at(&address).is_some() {
-                peers.book_mut().hold(address, Some(held));
+            let living = book.claims(&address).filter(|rival| lives.is_alive(rival.node));
+            match living.max().filter(|rival| *rival > mine).map(|rival| rival.node.clone()) {
+                // Clients may still know it to be here.
+                Some(rival) => self.pending.part_with(address, peers.paths_to(&rival)),
+                None if self.cluster.group_at(&address).is_some() => {
+                    peers.book_mut().hold(address, Some(held));
+                }
+                None => {}
             }
         }
     }

@@ -353,6 +353,9 @@ impl Turn<'_> {
                 None => highest.max(recorded) + 1,
             };
             let rank = mine.map_or(rank, |held| held.rank.max(rank));
+            if mine.is_none() && lives.iter().any(|(_, life)| life != Life::Present) {
+                self.pending.take_blindly(*address);
+            }
             self.peers.book_mut().hold(*address, Some(Held { rank, counter, offer: None }));
         }
     }

@@ -7,6 +7,7 @@ use speaker::engine::{Defect, Settings};
 use crate::fault::{Fault, Planned};
 use crate::ledger::Ledger;
 use crate::node::NodeId;
+use crate::services;
 use crate::stats::Stats;
 use crate::time::{At, SEC};
 use crate::wire::Switches;
@@ -90,10 +91,30 @@ impl Scenario {
     pub(crate) fn run(&self, verbose: bool) -> Outcome {
         let mut world = World::new(self, verbose);
         world.run(self.lasts);
-        let ledger = world.close();
-        Outcome {
+        Outcome::of(world)
+    }
+
+    /// Runs until all is settled and then has a fault befall the node that has most; gives which
+    /// that was, too. For clusters that are too large to be run twice.
+    pub(crate) fn run_with(&self, lasts: At, fault: fn(NodeId) -> Fault) -> (Outcome, NodeId) {
+        let mut world = World::new(self, false);
+        world.run(SETTLED);
+        let owners = (1..=self.services).filter_map(|number| world.owner_now(services::ip(number)));
+        let mut loads = vec![0; self.nodes];
+        owners.for_each(|id| loads[id] += 1);
+        let owner = (0..self.nodes).max_by_key(|id| loads[*id]).unwrap_or_default();
+        let at = SETTLED + SEC;
+        world.schedule(Planned { at, lasts, fault: fault(owner) });
+        world.run(at + lasts);
+        (Outcome::of(world), owner)
+    }
+}
+
+impl Outcome {
+    fn of(mut world: World) -> Self {
+        Self {
+            ledger: world.close(),
             violation: world.violation,
-            ledger,
             stats: world.stats,
             tale: world.tale.into(),
             happenings: world.queue.count(),

@@ -58,6 +58,11 @@ impl<T> Queue<T> {
         self.heap.pop().map(|Reverse(item)| (item.key.0, item.what))
     }
 
+    /// When the next comes.
+    pub(crate) fn next_at(&self) -> Option<At> {
+        self.heap.peek().map(|Reverse(item)| item.key.0)
+    }
+
     /// How much was ever put in: the measure of a run's size.
     pub(crate) const fn count(&self) -> u64 {
         self.count

@@ -126,18 +126,22 @@ impl World {
             self.queue.push(0, Happening::Chatter(segment));
         }
         self.queue.push(0, Happening::Tick);
-        for (number, planned) in self.planned.iter().enumerate() {
-            self.queue.push(planned.at, Happening::Begin(number));
-            self.queue.push(planned.at + planned.lasts, Happening::End(number));
-        }
+        let planned = std::mem::take(&mut self.planned);
+        planned.into_iter().for_each(|planned| self.schedule(planned));
+    }
+
+    /// One more fault.
+    pub(crate) fn schedule(&mut self, planned: Planned) {
+        let number = self.planned.len();
+        self.queue.push(planned.at, Happening::Begin(number));
+        self.queue.push(planned.at + planned.lasts, Happening::End(number));
+        self.planned.push(planned);
     }
 
     /// Lets everything happen up to `until`, or to the first broken promise.
     pub(crate) fn run(&mut self, until: At) {
-        while let Some((at, happening)) = self.queue.pop() {
-            if at > until || self.violation.is_some() {
-                break;
-            }
+        while self.violation.is_none() && self.queue.next_at().is_some_and(|at| at <= until) {
+            let Some((at, happening)) = self.queue.pop() else { break };
             self.now = at;
             self.happen(happening);
             self.look();
