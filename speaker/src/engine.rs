@@ -183,7 +183,13 @@ impl Engine {
         let others =
             [self.pending.next_deadline(), self.conflicts.next_deadline(), settled, checks];
         let phase = self.phase.next_deadline();
-        others.into_iter().flatten().chain(peers).chain(phase).chain(self.bursts.next_deadline()).min()
+        others
+            .into_iter()
+            .flatten()
+            .chain(peers)
+            .chain(phase)
+            .chain(self.bursts.next_deadline())
+            .min()
     }
 
     /// Whether everything was delivered and a table is in force.

@@ -131,10 +131,8 @@ impl Engine {
                 let Some(port) = self.ports.iter().flatten().find(|port| port.index == link) else {
                     continue;
                 };
-                let frame = ArpFrame {
-                    source: port.mac,
-                    ..ArpFrame::gratuitous_request(mac, address)
-                };
+                let frame =
+                    ArpFrame { source: port.mac, ..ArpFrame::gratuitous_request(mac, address) };
                 effects.push(Effect::Question { link, frame: frame.to_frame().to_vec() });
             }
         }

@@ -65,9 +65,8 @@ impl Conflicts {
 
     /// Forgets what is over: hosts not heard for long, and addresses that are nobody's business now.
     pub(super) fn sweep(&mut self, now: Moment, exists: impl Fn(&IpAddr) -> bool) {
-        self.known.retain(|(address, _), (_, heard)| {
-            exists(address) && now.since(*heard) < FORGOTTEN
-        });
+        self.known
+            .retain(|(address, _), (_, heard)| exists(address) && now.since(*heard) < FORGOTTEN);
         self.members.retain(|_, (_, last)| now.since(*last) <= MEMBER_FORGOTTEN);
         self.defended.retain(|address, at| exists(address) && now.since(*at) < DEFEND_EVERY);
     }

@@ -127,9 +127,11 @@ impl Engine {
         }
         // What waits for somebody, or is held with a doubt, may be settled now.
         let serves = self.cluster.serves(book.me());
-        let doubtful = book.mine().holdings.iter().filter(|(_, held)| {
-            !serves || held.rank < Rank::Firm || held.offer.is_some()
-        });
+        let doubtful = book
+            .mine()
+            .holdings
+            .iter()
+            .filter(|(_, held)| !serves || held.rank < Rank::Firm || held.offer.is_some());
         let doubtful: Vec<IpAddr> = doubtful.map(|(address, _)| *address).collect();
         self.cluster.mark_addresses(&doubtful);
         self.cluster.mark_addresses(&self.pending.restless());

@@ -183,9 +183,8 @@ impl Peers {
 
     /// Whether enough is known of the others to act upon.
     pub(super) fn is_settled(&self, now: Moment) -> bool {
-        let there = |(_, life): &(&NodeName, Life)| {
-            matches!(life, Life::Present | Life::Suspected(_))
-        };
+        let there =
+            |(_, life): &(&NodeName, Life)| matches!(life, Life::Present | Life::Suspected(_));
         let there = self.lives.iter().filter(there).map(|(node, _)| node);
         self.mesh.is_settled(now) && self.sync.is_done(there, now)
     }
@@ -364,8 +363,12 @@ impl Peers {
             let outcome = self.mesh.tick(now);
             self.mesh_outcome(outcome, None, now, effects);
         }
-        let stale: Vec<NodeName> =
-            self.suspicions.iter().filter(|(_, end)| **end <= now).map(|(n, _)| n.clone()).collect();
+        let stale: Vec<NodeName> = self
+            .suspicions
+            .iter()
+            .filter(|(_, end)| **end <= now)
+            .map(|(n, _)| n.clone())
+            .collect();
         for node in stale {
             self.suspicions.remove(&node);
             if matches!(self.lives.of(&node), Life::Suspected(_)) {
@@ -483,7 +486,8 @@ impl Peers {
             self.tell_links();
         }
         if let Some((since, before)) = &self.counted {
-            let grew = |(link, count): (&IfIndex, &u64)| before.get(link).is_some_and(|b| count > b);
+            let grew =
+                |(link, count): (&IfIndex, &u64)| before.get(link).is_some_and(|b| count > b);
             if counts.iter().any(grew) {
                 self.frames = Some(*since);
             }
@@ -569,7 +573,16 @@ impl Peers {
         let mesh = self.mesh.next_deadline();
         let repeat = self.repeats.iter().map(|(when, _)| *when).min();
         let hello = Some(self.next_hello).filter(|_| !self.ports.is_empty());
-        let others = [alone, self.health.next_deadline(), repeat, hello, stale, mesh, self.watch.next_deadline(), self.sync.next_deadline()];
+        let others = [
+            alone,
+            self.health.next_deadline(),
+            repeat,
+            hello,
+            stale,
+            mesh,
+            self.watch.next_deadline(),
+            self.sync.next_deadline(),
+        ];
         let knock = self.knocks.next_deadline();
         others.into_iter().chain([knock]).flatten().min()
     }

@@ -197,7 +197,8 @@ impl Pending {
 
     /// The group that is being probed for because of `address`, if there is one.
     pub(super) fn is_probing(&self, address: &IpAddr) -> Option<IpAddr> {
-        let mut probing = self.groups.iter().filter_map(|(key, it)| Some((key, it.probe.as_ref()?)));
+        let mut probing =
+            self.groups.iter().filter_map(|(key, it)| Some((key, it.probe.as_ref()?)));
         probing.find(|(_, probe)| probe.addresses.contains(address)).map(|(key, _)| *key)
     }
 
@@ -274,7 +275,8 @@ impl Pending {
     /// The groups to decide about again.
     pub(super) fn due(&mut self, now: Moment) -> Vec<IpAddr> {
         let mut due = Vec::new();
-        while let Some((when, key)) = self.alarms.first().copied().filter(|(when, _)| *when <= now) {
+        while let Some((when, key)) = self.alarms.first().copied().filter(|(when, _)| *when <= now)
+        {
             self.alarms.remove(&(when, key));
             due.push(key);
         }

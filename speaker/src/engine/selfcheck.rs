@@ -99,13 +99,7 @@ impl Engine {
         }
     }
 
-    fn conclude(
-        &mut self,
-        address: IpAddr,
-        check: &Check,
-        now: Moment,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn conclude(&mut self, address: IpAddr, check: &Check, now: Moment, effects: &mut Vec<Effect>) {
         let Some(peers) = &mut self.peers else { return };
         if check.answers.is_empty() {
             // Perhaps the owner is gone; the watch finds out.
@@ -135,9 +129,10 @@ impl Engine {
     fn owner_to_check(&self, address: &IpAddr) -> Option<NodeName> {
         let peers = self.peers.as_ref()?;
         let lives = peers.lives();
-        let living = peers.book().claims(address).filter(|claim| {
-            claim.node == peers.book().me() || lives.is_alive(claim.node)
-        });
+        let living = peers
+            .book()
+            .claims(address)
+            .filter(|claim| claim.node == peers.book().me() || lives.is_alive(claim.node));
         let owner = living.max()?.node;
         (lives.of(owner) == Life::Present).then(|| owner.clone())
     }

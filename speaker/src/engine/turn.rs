@@ -137,9 +137,8 @@ impl Turn<'_> {
         let (book, lives) = (self.peers.book(), self.peers.lives());
         let me = book.me();
         let trusts_dead = has(self.settings, Defect::TrustTheDead);
-        let living = |claim: &Claim<'_>| {
-            claim.node == me || lives.is_alive(claim.node) || trusts_dead
-        };
+        let living =
+            |claim: &Claim<'_>| claim.node == me || lives.is_alive(claim.node) || trusts_dead;
         let claims = || group.addresses.iter().flat_map(|address| book.claims(address));
         match claims().filter(living).max() {
             Some(claim) if claim.node == me => Owner::Me(claim.held.clone()),
@@ -149,12 +148,7 @@ impl Turn<'_> {
         }
     }
 
-    fn own(
-        &mut self,
-        group: &Group,
-        ballots: &[&Ballot<'_>],
-        held: &Held,
-    ) -> Result<Role, Why> {
+    fn own(&mut self, group: &Group, ballots: &[&Ballot<'_>], held: &Held) -> Result<Role, Why> {
         let me = self.peers.book().me().clone();
         let candidates: Vec<Candidate<'_>> =
             self.electorate.candidates(group.hash, ballots).collect();
@@ -189,9 +183,8 @@ impl Turn<'_> {
         candidates: &[Candidate<'_>],
     ) -> Option<NodeName> {
         let key = group.addresses.first()?;
-        let order = self.orders.iter().find(|order| {
-            order.address == *key && order.claim == held.counter
-        });
+        let order =
+            self.orders.iter().find(|order| order.address == *key && order.claim == held.counter);
         let to = &order?.to;
         let since = self.peers.lives().belief(to)?.since;
         if self.now < since + STEADY {
@@ -382,9 +375,9 @@ impl Turn<'_> {
         }
         let (book, lives) = (self.peers.book(), self.peers.lives());
         let lost = |address: &IpAddr| {
-            let living = book.claims(address).filter(|claim| {
-                claim.node == book.me() || lives.is_alive(claim.node)
-            });
+            let living = book
+                .claims(address)
+                .filter(|claim| claim.node == book.me() || lives.is_alive(claim.node));
             let highest = living.max()?.node;
             (highest != book.me()).then(|| (*address, highest.clone()))
         };

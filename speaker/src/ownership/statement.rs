@@ -107,11 +107,8 @@ impl Statement {
 
     fn split(&self, base: u64, changes: Vec<(IpAddr, Option<Held>)>) -> Vec<Part> {
         let empty: [&[_]; 1] = [&[]];
-        let chunks: Vec<&[_]> = if changes.is_empty() {
-            empty.to_vec()
-        } else {
-            changes.chunks(PER_PART).collect()
-        };
+        let chunks: Vec<&[_]> =
+            if changes.is_empty() { empty.to_vec() } else { changes.chunks(PER_PART).collect() };
         let count = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
         let part = |(index, chunk): (u16, &[(IpAddr, Option<Held>)])| Part {
             head: self.head.clone(),
@@ -240,10 +237,7 @@ mod tests {
         let mut new = statement(1, 1);
         new.head.started = 6;
         let mut assembly = Assembly::default();
-        assert_eq!(
-            assembly.take(new.parts().remove(0), Some(&old)),
-            Assembled::Whole(new.clone())
-        );
+        assert_eq!(assembly.take(new.parts().remove(0), Some(&old)), Assembled::Whole(new.clone()));
         assert_eq!(assembly.take(old.parts().remove(0), Some(&new)), Assembled::Nothing);
     }
 }

@@ -116,12 +116,7 @@ impl ArpFrame {
 
     /// Asks who has `target`: the host at `to`, or everybody. From `sender`, an address of our own,
     /// as any host asks; unspecified where the link has none, which makes it a probe.
-    pub fn question(
-        mac: MacAddr,
-        sender: Ipv4Addr,
-        target: Ipv4Addr,
-        to: Option<MacAddr>,
-    ) -> Self {
+    pub fn question(mac: MacAddr, sender: Ipv4Addr, target: Ipv4Addr, to: Option<MacAddr>) -> Self {
         let mut frame = Self::probe(mac, target);
         frame.destination = to.unwrap_or(MacAddr::BROADCAST);
         frame.arp.sender_ip = sender;

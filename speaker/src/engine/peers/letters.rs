@@ -107,13 +107,7 @@ impl Peers {
 
     /// One that is taken for gone or away says something: it is asked whether it is there, since what
     /// it said may be old.
-    fn inquire(
-        &mut self,
-        from: &NodeName,
-        started: u64,
-        now: Moment,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn inquire(&mut self, from: &NodeName, started: u64, now: Moment, effects: &mut Vec<Effect>) {
         let is_missing = matches!(self.lives.of(from), Life::Away | Life::Gone | Life::Hidden);
         let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
         let asked = self.inquiries.get(from).map(|(_, sent)| *sent);
@@ -212,9 +206,10 @@ impl Peers {
         self.sync.has(&node);
         self.touched.addresses.extend(news.addresses);
         self.touched.yielded.extend(news.yielded);
-        let has_returned = self.returning.get(&node).is_some_and(|(started, version)| {
-            !self.book.is_behind(&node, *started, *version)
-        });
+        let has_returned = self
+            .returning
+            .get(&node)
+            .is_some_and(|(started, version)| !self.book.is_behind(&node, *started, *version));
         if has_returned {
             self.believe(&node, Life::Present, now);
         }

@@ -61,9 +61,10 @@ impl Peers {
         let address = IpAddr::V4(heard.address);
         let speaker = self.member_at(heard.mac);
         let Some(node) = speaker else { return };
-        let is_own = self.book.head(&node).is_some_and(|head| {
-            head.links.iter().any(|word| word.addresses.contains(&address))
-        });
+        let is_own = self
+            .book
+            .head(&node)
+            .is_some_and(|head| head.links.iter().any(|word| word.addresses.contains(&address)));
         if is_own {
             self.watch.testify(&node, now);
             if self.health.heard(heard.link, now) {
