@@ -60,7 +60,7 @@ pub struct Candidate<'a> {
 
 impl Candidate<'_> {
     /// The greater goes first: by Services served, then weight, then lot, then the lower name.
-    pub fn cmp(&self, other: &Self) -> Ordering {
+    pub fn precedence(&self, other: &Self) -> Ordering {
         let key = |candidate: &Self| (candidate.served, candidate.weight, candidate.lot);
         key(self).cmp(&key(other)).then_with(|| other.node.cmp(self.node))
     }
@@ -93,7 +93,7 @@ impl Electorate {
     ) -> Option<&NodeName> {
         self.candidates(group, ballots)
             .filter(|candidate: &Candidate<'_>| may(candidate.node))
-            .max_by(|a, b| a.cmp(b))
+            .max_by(Candidate::precedence)
             .map(|candidate| candidate.node)
     }
 

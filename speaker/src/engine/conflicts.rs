@@ -17,7 +17,7 @@ use crate::moment::Moment;
 const DEFEND_EVERY: Duration = Duration::from_secs(10);
 /// How long a member may answer before its claim must be known, and how long that is remembered.
 const MEMBER_GRACE: Duration = Duration::from_secs(2);
-const MEMBER_FORGOTTEN: Duration = Duration::from_secs(60);
+const MEMBER_FORGOTTEN: Duration = Duration::from_mins(1);
 /// A host that was not heard for this long has gone.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 

@@ -50,11 +50,12 @@ impl Engine {
             } else {
                 for group in &groups {
                     let local = self.cluster.local(group);
-                    let parts = self.cluster.parts(group, config, &local);
-                    let shares = parts.iter().filter_map(|(_, part)| part.as_ref()?.as_ref().ok());
+                    let services = self.cluster.parts(group, config, &local);
+                    let shares =
+                        services.iter().filter_map(|(_, part)| part.as_ref()?.as_ref().ok());
                     let ballots: Vec<&Ballot<'_>> = shares.map(|share| &share.ballot).collect();
                     let owner = electorate.elect(group.hash, &ballots, |_| true);
-                    fresh.extend(parts.into_iter().map(|(service, part)| {
+                    fresh.extend(services.into_iter().map(|(service, part)| {
                         let standing = part.map(|part| self.elected(part, owner));
                         (service.clone(), standing)
                     }));

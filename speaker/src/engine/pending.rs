@@ -156,7 +156,7 @@ impl Pending {
     pub(super) fn is_vacated(&mut self, group: &Group, now: Moment) -> Option<Duration> {
         self.vacated.retain(|_, at| now.since(*at) < SUCCESSION);
         let times = group.addresses.iter().filter_map(|address| self.vacated.get(address));
-        times.max().map(|at| SUCCESSION - now.since(*at))
+        times.max().map(|at| SUCCESSION.saturating_sub(now.since(*at)))
     }
 
     /// `address` is claimed while a member is missing.

@@ -274,17 +274,17 @@ impl Turn<'_> {
             && let Some(recorded) = self.expected(group, ballots)
         {
             if waited < STARTING {
-                self.pending.wake_in(group, self.now, STARTING - waited);
+                self.pending.wake_in(group, self.now, STARTING.saturating_sub(waited));
                 return self.silent(group, recorded);
             }
             waited = waited.saturating_sub(STARTING);
         }
         let heir = if waited < BY_LOT {
-            self.pending.wake_in(group, self.now, BY_LOT - waited);
+            self.pending.wake_in(group, self.now, BY_LOT.saturating_sub(waited));
             let recorded = if lost.is_none() { self.recorded(group, ballots) } else { None };
             recorded.or_else(|| self.heir(group, ballots, from, lost.as_ref()))
         } else if waited < BY_ANYONE {
-            self.pending.wake_in(group, self.now, BY_ANYONE - waited);
+            self.pending.wake_in(group, self.now, BY_ANYONE.saturating_sub(waited));
             self.electorate.elect(group.hash, ballots, |node| self.is_able(node)).cloned()
         } else {
             Some(me.clone()).filter(|_| self.is_candidate(group, ballots, &me))

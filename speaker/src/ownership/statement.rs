@@ -93,7 +93,7 @@ impl Statement {
     /// The parts of the whole statement.
     pub fn parts(&self) -> Vec<Part> {
         let holdings = self.holdings.iter().map(|(address, held)| (*address, Some(held.clone())));
-        self.split(0, holdings.collect())
+        self.split(0, &holdings.collect::<Vec<_>>())
     }
 
     /// The parts that lead from `base` to this version: for each address, what is held now.
@@ -102,10 +102,10 @@ impl Statement {
         base: u64,
         changes: impl IntoIterator<Item = (IpAddr, Option<Held>)>,
     ) -> Vec<Part> {
-        self.split(base, changes.into_iter().collect())
+        self.split(base, &changes.into_iter().collect::<Vec<_>>())
     }
 
-    fn split(&self, base: u64, changes: Vec<(IpAddr, Option<Held>)>) -> Vec<Part> {
+    fn split(&self, base: u64, changes: &[(IpAddr, Option<Held>)]) -> Vec<Part> {
         let empty: [&[_]; 1] = [&[]];
         let chunks: Vec<&[_]> =
             if changes.is_empty() { empty.to_vec() } else { changes.chunks(PER_PART).collect() };

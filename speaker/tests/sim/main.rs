@@ -57,8 +57,6 @@ fn seeds() {
     for (invariant, seeds) in &kinds {
         let some: Vec<u64> = seeds.iter().copied().take(20).collect();
         eprintln!("{invariant}: {} seeds, {some:?}", seeds.len());
-        let texts = failed.iter().filter(|(_, violation)| violation.invariant == *invariant);
-        texts.take(3).for_each(|(seed, violation)| eprintln!("    {seed}: {}", violation.text));
     }
     if let Some((seed, violation)) = failed.first() {
         eprintln!("\n{}", runs::explain(&schedule::draw(*seed), violation));

@@ -99,6 +99,7 @@ pub(crate) fn many(
                     total.3 += outcome.calls;
                     total.4 += 1;
                     if let Some(violation) = outcome.violation {
+                        eprintln!("seed {seed}: {} {}", violation.invariant, violation.text);
                         total.0.push((seed, violation));
                         stop.fetch_or(total.0.len() >= stop_at, Ordering::Relaxed);
                     }

@@ -25,8 +25,8 @@ impl Peers {
                 effects.extend(self.ask(link, *address, Some(to)));
             }
         }
-        let held = self.book.of(node).and_then(|statement| statement.holdings.first_key_value());
-        if let Some((address, _)) = held {
+        let claimed = self.book.of(node).and_then(|statement| statement.holdings.first_key_value());
+        if let Some((address, _)) = claimed {
             for port in &self.ports {
                 effects.extend(self.ask(port.index, *address, None));
             }
