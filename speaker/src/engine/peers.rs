@@ -83,6 +83,10 @@ pub(super) struct Peers {
     counted: Option<(Moment, BTreeMap<IfIndex, u64>)>,
     /// Suspicions of others, to be forgotten if nothing follows.
     suspicions: BTreeMap<NodeName, Moment>,
+    /// Members that are back, and may not know what happened meanwhile.
+    welcome: BTreeSet<NodeName>,
+    /// This machine was suspended, and what it held may be another's.
+    stood_still: bool,
     /// Members whose next answer is to be told to all, for the suspicion with this number.
     vouching: BTreeMap<NodeName, u64>,
     /// Members that are missing and were asked all the same: under which number, and when.
@@ -149,6 +153,8 @@ impl Peers {
             frames: None,
             counted: None,
             suspicions: BTreeMap::new(),
+            welcome: BTreeSet::new(),
+            stood_still: false,
             vouching: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             heard_lately: BTreeMap::new(),
@@ -331,8 +337,10 @@ impl Peers {
         if node == self.book.me() || !self.lives.set(node, life, now) {
             return;
         }
-        self.touched.returned |=
-            life == Life::Present && matches!(was, Some(Life::Gone | Life::Hidden | Life::Away));
+        if life == Life::Present && matches!(was, Some(Life::Gone | Life::Hidden | Life::Away)) {
+            self.touched.returned = true;
+            self.welcome.insert(node.clone());
+        }
         if !matches!(life, Life::Suspected(_)) {
             self.suspicions.remove(node);
         }
@@ -396,6 +404,10 @@ impl Peers {
         if let Some(node) = self.sync.digest_due(&self.lives, now) {
             let known = self.book.digest(&self.lives);
             self.tell(&node, Word::Digest { known, reply: false }, effects);
+        }
+        let version = self.book.mine().version;
+        for node in std::mem::take(&mut self.welcome) {
+            self.tell(&node, Word::Hello { version }, effects);
         }
         self.knock(now, effects);
         self.renew(now, effects);
@@ -526,6 +538,11 @@ impl Peers {
     /// Whether the ports have stopped answering because nobody was in touch.
     pub(super) fn is_lapsed(&self, now: Moment) -> bool {
         now > self.renewed
+    }
+
+    /// Whether it has turned out that this machine was suspended; forgets it.
+    pub(super) const fn stood_still(&mut self) -> bool {
+        std::mem::replace(&mut self.stood_still, false)
     }
 
     /// Begins to ask all others for what happened meanwhile.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::effect::Effect;
+use super::peers::Peers;
 use crate::announce::desired::Desired;
 use crate::moment::Moment;
 use crate::ownership::claim::{Claim, Held, Rank};
@@ -92,7 +93,8 @@ impl Engine {
             }
             Phase::Active => {
                 let is_blind = self.ports.as_ref().is_some_and(Vec::is_empty);
-                if self.peers.as_ref().is_some_and(|peers| is_blind || peers.is_lapsed(now)) {
+                let is_late = |peers: &mut Peers| peers.stood_still() || peers.is_lapsed(now);
+                if self.peers.as_mut().is_some_and(|peers| is_blind || is_late(peers)) {
                     self.lapse(effects);
                 }
             }

@@ -97,6 +97,8 @@ pub enum Word {
     /// The sender answers in the place of the receiver, which is leaving, as of this version of its
     /// statement.
     Deputised(u64),
+    /// The sender has taken the receiver for gone for this many milliseconds.
+    Missed(u64),
     /// The sender is on this link; with the version of its statement.
     Hello {
         /// Of the sender's statement.

@@ -10,7 +10,7 @@ use speaker::facts::{NodeFacts, Order, Recorded};
 use crate::fault::Fault;
 use crate::happening::Happening;
 use crate::node::{self, Node, NodeId};
-use crate::time::SEC;
+use crate::time::{At, SEC};
 use crate::world::World;
 
 impl World {
@@ -53,7 +53,13 @@ impl World {
         let Some(owner) = self.owner_now(v4) else { return };
         let records = self.truth.records.values();
         let claim = records.filter(|r| r.service == key).map(|r| r.claim).max().unwrap_or_default();
-        let claim = if valid { claim } else { claim + self.dice.between(1, 4) };
+        if valid {
+            // It stands until it is replaced or fulfilled.
+            self.ordered.insert((v4, to), At::MAX);
+        }
+        // A void one is of an earlier owner's time, or of nobody's.
+        let void = if self.dice.permille(500) { claim.saturating_sub(1) } else { claim + 1_000 };
+        let claim = if valid { claim } else { void };
         let owner = node::name(owner);
         let mut facts = self.truth.speakers.get(&owner).cloned().unwrap_or_default();
         facts.orders = vec![Order { address, claim, to: node::name(to) }];

@@ -27,8 +27,6 @@ pub(crate) struct Planner {
     /// Of its own, so that other chance is the same with and without it.
     dice: Dice,
     next: At,
-    /// Valid orders: for which address, to whom, and until when it may be followed.
-    given: BTreeMap<Ipv4Addr, (NodeId, At)>,
     /// How many valid orders were given.
     pub(crate) count: usize,
 }
@@ -42,16 +40,16 @@ struct Found {
 
 impl Planner {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed ^ 0x91a7), next: STEADY, given: BTreeMap::new(), count: 0 }
+        Self { dice: Dice::new(seed ^ 0x91a7), next: STEADY, count: 0 }
     }
 }
 
 impl World {
-    /// Whether the planner has told the owner of `address` to give it to the node with this MAC.
+    /// Whether a valid order tells the owner of `address` to give it to the node with this MAC.
     pub(crate) fn is_ordered(&self, address: Ipv4Addr, to: MacAddr) -> bool {
-        let given = self.planner.as_ref().and_then(|planner| planner.given.get(&address));
         let to = node::owner_of(to).map(|(id, _)| id);
-        given.is_some_and(|(node, until)| Some(*node) == to && *until >= self.now)
+        let until = to.and_then(|to| self.ordered.get(&(address, to)));
+        until.is_some_and(|until| *until >= self.now)
     }
 
     /// Gives orders, if it is time.
@@ -81,7 +79,7 @@ impl World {
             orders.entry(busiest).or_default().extend(group.order(group.claim, idlest));
             for address in &group.addresses {
                 if let IpAddr::V4(v4) = address {
-                    planner.given.insert(*v4, (idlest, now + EVERY + LINGER));
+                    self.ordered.insert((*v4, idlest), now + EVERY + LINGER);
                 }
             }
             planner.count += 1;
@@ -102,6 +100,7 @@ impl World {
             let facts = self.truth.speakers.get(&node::name(id)).cloned().unwrap_or_default();
             let orders = orders.remove(&id).unwrap_or_default();
             if facts.orders != orders {
+                self.say_loud(|| format!("orders for n{id}: {orders:?}"));
                 let facts = SpeakerFacts { orders, ..facts };
                 self.change(&Event::Speakers(Change::Set(node::name(id), facts)));
             }

@@ -278,7 +278,9 @@ impl World {
 /// such that addresses move at all, and one must have befallen either of the two nodes.
 fn may_move_together(context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
     let nodes = [from, to].map(|mac| node::owner_of(mac).map(|(id, _)| id));
-    let moves = |fault: &Fault| fault.bereaves().or_else(|| fault.empties()).is_some();
+    let moves = |fault: &Fault| {
+        fault.bereaves().or_else(|| fault.empties()).is_some() || *fault == Fault::RestartAll
+    };
     context.len() > 1
         && context.iter().any(|episode| moves(&episode.fault))
         && context.iter().any(|episode| {

@@ -1,6 +1,7 @@
 //! The world: everything there is, and the loop that lets it happen in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use speaker::engine::{Change, Event, Settings};
@@ -53,6 +54,8 @@ pub(crate) struct World {
     pub(crate) lives: Life,
     pub(crate) tune: Rc<dyn Fn(&mut Settings)>,
     pub(crate) planner: Option<Planner>,
+    /// Valid orders: which address is to go to whom, and until when it may.
+    pub(crate) ordered: BTreeMap<(Ipv4Addr, NodeId), At>,
     pub(crate) judge: Judge,
     pub(crate) dirty: Dirty,
     pub(crate) stats: Stats,
@@ -88,6 +91,7 @@ impl World {
             lives: 0,
             tune: scenario.tune.clone(),
             planner: scenario.planner.then(|| Planner::new(scenario.seed)),
+            ordered: BTreeMap::new(),
             judge: Judge::default(),
             dirty: Dirty::default(),
             stats: Stats::default(),

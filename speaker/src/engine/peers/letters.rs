@@ -18,6 +18,9 @@ const INQUIRE_EVERY: Duration = Duration::from_millis(200);
 /// One that was heard this recently is there, whatever others say: a verdict takes longer.
 const HEARD_COUNTS_FOR: Duration = Duration::from_millis(250);
 
+/// A member that was taken for gone for this much longer than it missed anybody was suspended.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(700);
+
 impl Peers {
     pub(super) fn letter(
         &mut self,
@@ -57,6 +60,9 @@ impl Peers {
             }
             Word::Answer { nonce, version } => {
                 self.answer(&Whom { node: from, started }, nonce, version, now, effects);
+            }
+            Word::Missed(silence) => {
+                self.missed(&from, Duration::from_millis(silence), now);
             }
             Word::Hello { version } => self.compare(&from, started, version, now),
             Word::Part(part) => self.part(&from, part, now, effects),
@@ -117,6 +123,20 @@ impl Peers {
             self.inquiries.insert(from.clone(), (nonce, now));
             let version = self.book.mine().version;
             self.tell(from, Word::Ask { nonce, version }, effects);
+            if let Some(belief) = self.lives.belief(from).filter(|it| it.life == Life::Gone) {
+                let silence = now.since(belief.since).as_millis();
+                let word = Word::Missed(u64::try_from(silence).unwrap_or(u64::MAX));
+                self.tell(from, word, effects);
+            }
+        }
+    }
+
+    /// Was taken for gone for so long. If the one that says so had answered us in that time by our
+    /// own clock, it is our clock that stood still: this machine was suspended.
+    fn missed(&mut self, from: &NodeName, silence: Duration, now: Moment) {
+        let heard = self.heard_lately.get(from).map(|at| now.since(*at));
+        if heard.is_some_and(|ago| ago + CLOCKS_DIFFER < silence) {
+            self.stood_still = true;
         }
     }
 

@@ -68,6 +68,12 @@ impl Sync {
         self.wanted.entry(node.clone()).or_insert_with(want);
     }
 
+    /// `node` does what its statement does not say: a newer one is on its way, or has been lost.
+    pub(super) fn miss(&mut self, node: &NodeName, now: Moment) {
+        let want = || Want { from: node.clone(), due: now + AGAIN, tries: TRIES - 1 };
+        self.wanted.entry(node.clone()).or_insert_with(want);
+    }
+
     /// The statement of `node` has come.
     pub(super) fn has(&mut self, node: &NodeName) {
         self.wanted.remove(node);

@@ -55,12 +55,16 @@ impl Peers {
 
     /// Takes what a port overheard, where it says something about a member.
     pub(in crate::engine) fn heard(&mut self, heard: &Heard, now: Moment) {
-        if heard.kind != HeardKind::Answer {
-            return;
-        }
         let address = IpAddr::V4(heard.address);
         let speaker = self.member_at(heard.mac);
         let Some(node) = speaker else { return };
+        let holds = |node| self.book.of(node).is_some_and(|it| it.holdings.contains_key(&address));
+        if heard.kind == HeardKind::Claim && heard.source == heard.mac && !holds(&node) {
+            self.sync.miss(&node, now);
+        }
+        if heard.kind != HeardKind::Answer {
+            return;
+        }
         let is_own = self
             .book
             .head(&node)
@@ -72,9 +76,7 @@ impl Peers {
             }
             // A question of ours came back: the wire works, and so do we.
             self.proof = self.proof.max(Some(now));
-        } else if heard.source == heard.mac
-            && self.book.of(&node).is_some_and(|it| it.holdings.contains_key(&address))
-        {
+        } else if heard.source == heard.mac && holds(&node) {
             self.watch.seen_answering(&node, now);
         }
     }
