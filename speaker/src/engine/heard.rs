@@ -70,7 +70,9 @@ impl Engine {
         let is_ours = self.desired.get(&heard.address).is_some_and(|it| it.answer == Answer::Own);
         let claims = |node: &NodeName| {
             let peers = self.peers.as_ref();
-            peers.is_some_and(|it| it.book().claims(&address).any(|claim| claim.node == node))
+            peers.is_some_and(|it| {
+                it.lives().is_alive(node) && it.book().claims(&address).any(|c| c.node == node)
+            })
         };
         // Between members the claims decide, as soon as they are known; and one to whom it is offered
         // may be heard before its claim.
@@ -82,7 +84,9 @@ impl Engine {
         if !is_ours || member.as_ref().is_some_and(is_settled) {
             return;
         }
-        if member.is_none() && self.conflicts.defends(address, now) {
+        let counts =
+            |node: &NodeName| self.peers.as_ref().is_some_and(|peers| peers.lives().is_alive(node));
+        if !member.as_ref().is_some_and(counts) && self.conflicts.defends(address, now) {
             self.defend(heard.address, effects);
         }
         let (mac, link) = (heard.mac, heard.link);

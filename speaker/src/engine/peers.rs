@@ -29,6 +29,7 @@ use crate::ownership::watch::{Act, Surroundings, Watch};
 use crate::ownership::word::{Letter, Whom, Word};
 
 mod charges;
+mod contacts;
 mod knock;
 mod letters;
 mod linkhealth;
@@ -36,6 +37,7 @@ mod paths;
 mod sync;
 mod witness;
 
+use contacts::Contacts;
 use knock::Knocks;
 use linkhealth::LinkHealth;
 use paths::Paths;
@@ -64,6 +66,8 @@ pub(super) struct Peers {
     watch: Watch,
     paths: Paths,
     sync: Sync,
+    /// Members that ever spoke to us.
+    acquainted: BTreeSet<NodeName>,
     /// Members that are gone by the word of others, before anything else is known of them.
     said_gone: BTreeSet<NodeName>,
     /// Members that are heard again, and the version of the statement that is still to come.
@@ -93,6 +97,7 @@ pub(super) struct Peers {
     inquiries: BTreeMap<NodeName, (u64, Moment)>,
     /// When each was last known to answer somebody.
     heard_lately: BTreeMap<NodeName, Moment>,
+    contacts: Contacts,
     /// Until when the ports may answer, as last told to them.
     renewed: Moment,
     next_alone: Moment,
@@ -141,6 +146,7 @@ impl Peers {
             watch: Watch::default(),
             paths: Paths::default(),
             sync: Sync::new(now),
+            acquainted: BTreeSet::new(),
             said_gone: BTreeSet::new(),
             returning: BTreeMap::new(),
             knocks: Knocks::default(),
@@ -158,6 +164,7 @@ impl Peers {
             vouching: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             heard_lately: BTreeMap::new(),
+            contacts: Contacts::default(),
             renewed: Moment::START,
             next_alone: now,
             attended: BTreeSet::new(),
@@ -201,11 +208,10 @@ impl Peers {
     }
 
     /// Whether more than half of the nodes are in sight, this one included. One whose agent is away
-    /// is in sight: its kernel answers, so the wire is whole that far.
+    /// is in sight: its kernel answers, so the wire is whole that far. One that is suspected is not:
+    /// when several are lost, the verdict on one comes before that on the next.
     pub(super) fn sees_most(&self) -> bool {
-        let in_sight = |(_, life): &(&NodeName, Life)| {
-            matches!(life, Life::Present | Life::Suspected(_) | Life::Away)
-        };
+        let in_sight = |(_, life): &(&NodeName, Life)| matches!(life, Life::Present | Life::Away);
         let known = self.lives.len().max(self.mesh.expected());
         2 * (1 + self.lives.iter().filter(in_sight).count()) > 1 + known
     }
@@ -314,7 +320,8 @@ impl Peers {
                     self.greet(&member.node, effects);
                 }
                 None if self.lives.belief(&member.node).is_none() => {
-                    self.believe(&member.node, Life::Present, now);
+                    let gone = self.said_gone.contains(&member.node);
+                    self.believe(&member.node, if gone { Life::Gone } else { Life::Present }, now);
                     self.greet(&member.node, effects);
                 }
                 Some(_) | None => {}
@@ -385,11 +392,13 @@ impl Peers {
         }
         self.assign_charges(now, effects);
         let (lives, mesh, nonces) = (&self.lives, &self.mesh, &mut self.nonces);
+        let paths = &self.paths;
         let acts = self.watch.tick(
             &mut Surroundings {
                 lives,
                 proof: self.proof,
                 frames: self.frames,
+                spoke_by_frame: &|node| paths.of(node).next().is_some(),
                 mesh_lost: &|node| mesh.member(node).is_none(),
                 nonce: &mut || nonces.next_u64() | 1,
             },
@@ -405,9 +414,8 @@ impl Peers {
             let known = self.book.digest(&self.lives);
             self.tell(&node, Word::Digest { known, reply: false }, effects);
         }
-        let version = self.book.mine().version;
         for node in std::mem::take(&mut self.welcome) {
-            self.tell(&node, Word::Hello { version }, effects);
+            self.bring_up_to_date(&node, effects);
         }
         self.knock(now, effects);
         self.renew(now, effects);
@@ -437,8 +445,7 @@ impl Peers {
     fn act(&mut self, act: Act, now: Moment, effects: &mut Vec<Effect>) {
         match act {
             Act::Ask { node, nonce, everywhere } => {
-                let version = self.book.mine().version;
-                let word = Word::Ask { nonce, version };
+                let word = self.ask_of(&node, nonce, now);
                 if everywhere {
                     self.tell(&node, word, effects);
                 } else {
@@ -461,7 +468,8 @@ impl Peers {
             }
             Act::Verdict { node, gone } => {
                 if let Some(whom) = self.whom(&node) {
-                    self.tell_all(Word::Verdict { whom, gone }, effects);
+                    let hung_up = self.hung_up(&node);
+                    self.tell_all(Word::Verdict { whom, gone, hung_up }, effects);
                 }
                 self.believe(&node, if gone { Life::Gone } else { Life::Away }, now);
             }
@@ -471,6 +479,25 @@ impl Peers {
                 }
             }
         }
+    }
+
+    /// Tells `node`, which is back, what it may have missed: this member's own changes, and whose
+    /// node lives though its agent cannot say so.
+    fn bring_up_to_date(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        let version = self.book.mine().version;
+        self.tell(node, Word::Hello { version }, effects);
+        let away = self.lives.iter().filter(|(_, life)| *life == Life::Away);
+        let away: Vec<NodeName> = away.map(|(node, _)| node.clone()).collect();
+        for missing in away {
+            if let Some(whom) = self.whom(&missing) {
+                let hung_up = self.hung_up(&missing);
+                self.tell(node, Word::Verdict { whom, gone: false, hung_up }, effects);
+            }
+        }
+    }
+
+    fn hung_up(&self, node: &NodeName) -> bool {
+        self.lives.belief(node).is_some_and(|belief| belief.hung_up)
     }
 
     fn suspected(&mut self, node: &NodeName, nonce: u64, now: Moment) {

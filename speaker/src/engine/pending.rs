@@ -13,8 +13,13 @@ use crate::moment::Moment;
 
 /// When the probes of a first claim are sent (RFC 5227 section 2.1.1, at the pace of a data centre),
 /// and when the wait for the last answer ends.
-const PROBES: [Duration; 3] =
-    [Duration::ZERO, Duration::from_millis(40), Duration::from_millis(80)];
+const PROBES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(75),
+    Duration::from_millis(100),
+];
 const PROBED: Duration = Duration::from_millis(130);
 /// An address that another host has is asked for again after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(10);

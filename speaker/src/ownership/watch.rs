@@ -75,6 +75,8 @@ pub struct Surroundings<'a> {
     pub proof: Option<Moment>,
     /// When frames of any host last arrived, as far as it was counted.
     pub frames: Option<Moment>,
+    /// Whether a member ever spoke by frames of ours, which no switch answers in its place.
+    pub spoke_by_frame: &'a dyn Fn(&NodeName) -> bool,
     /// Whether the mesh has given a member up.
     pub mesh_lost: &'a dyn Fn(&NodeName) -> bool,
     /// Numbers that nobody can foresee.

@@ -52,6 +52,8 @@ pub enum Word {
         nonce: u64,
         /// Of the sender's statement.
         version: u64,
+        /// For so many milliseconds the sender has taken the receiver for gone.
+        missed: u64,
     },
     /// I am.
     Answer {
@@ -93,12 +95,12 @@ pub enum Word {
         whom: Whom,
         /// The node is gone; otherwise it lives, and only its agent is away.
         gone: bool,
+        /// Its kernel has said that the process ended.
+        hung_up: bool,
     },
     /// The sender answers in the place of the receiver, which is leaving, as of this version of its
     /// statement.
     Deputised(u64),
-    /// The sender has taken the receiver for gone for this many milliseconds.
-    Missed(u64),
     /// The sender is on this link; with the version of its statement.
     Hello {
         /// Of the sender's statement.
@@ -127,12 +129,12 @@ mod tests {
     fn a_letter_survives_the_way() {
         let whom = Whom { node: "n2".into(), started: 9 };
         for word in [
-            Word::Ask { nonce: u64::MAX, version: 3 },
+            Word::Ask { nonce: u64::MAX, version: 3, missed: 0 },
             Word::Digest {
                 known: vec![Entry { node: "n1".into(), started: 1, version: 2, gone: false }],
                 reply: true,
             },
-            Word::Verdict { whom, gone: true },
+            Word::Verdict { whom, gone: true, hung_up: false },
         ] {
             let letter = Letter { from: "n1".into(), started: 1, word };
             assert_eq!(Letter::from_bytes(&letter.to_bytes()), Some(letter));

@@ -16,6 +16,8 @@ use crate::ownership::life::Life;
 /// How often those who are silent are knocked at, and how many of them at a time, in turn: every
 /// knock is a write, and everybody may be knocking.
 const KNOCK_EVERY: Duration = Duration::from_secs(5);
+/// The same while some were never knocked at.
+const FIRST_EVERY: Duration = Duration::from_secs(1);
 const AT_A_TIME: usize = 5;
 /// One that has answered is asked again this rarely.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -27,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) struct Knocks {
     out: BTreeMap<NodeName, Knock>,
     next: Option<Moment>,
+    last: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -73,10 +76,14 @@ impl Peers {
             self.knocks.next = None;
             return;
         }
-        if self.knocks.next.is_some_and(|next| now < next) {
+        let is_new = silent.iter().any(|(node, _)| !self.knocks.out.contains_key(node));
+        let every = if is_new { FIRST_EVERY } else { KNOCK_EVERY };
+        self.knocks.next = Some(self.knocks.last.map_or(now, |last| last + every));
+        if self.knocks.next > Some(now) {
             return;
         }
-        self.knocks.next = Some(now + KNOCK_EVERY);
+        self.knocks.last = Some(now);
+        self.knocks.next = Some(now + FIRST_EVERY);
         let knocked = |node: &NodeName| self.knocks.out.get(node).map(|knock| knock.knocked);
         let is_due = |(node, life): &&(NodeName, Life)| {
             let pause = if *life == Life::Hidden { AGAIN } else { KNOCK_EVERY };

@@ -18,9 +18,6 @@ const INQUIRE_EVERY: Duration = Duration::from_millis(200);
 /// One that was heard this recently is there, whatever others say: a verdict takes longer.
 const HEARD_COUNTS_FOR: Duration = Duration::from_millis(250);
 
-/// A member that was taken for gone for this much longer than it missed anybody was suspended.
-const CLOCKS_DIFFER: Duration = Duration::from_millis(700);
-
 impl Peers {
     pub(super) fn letter(
         &mut self,
@@ -48,9 +45,14 @@ impl Peers {
             }
             return;
         }
+        self.acquainted.insert(from.clone());
         self.inquire(&from, started, now, effects);
         match word {
-            Word::Ask { nonce, version } => {
+            Word::Ask { nonce, version, missed } => {
+                if self.was_suspended(&from, Duration::from_millis(missed), now) {
+                    // What it would say of its claims is not true any more.
+                    return;
+                }
                 let answer = Word::Answer { nonce, version: self.book.mine().version };
                 self.reply(&from, path, answer, effects);
                 self.compare(&from, started, version, now);
@@ -60,9 +62,6 @@ impl Peers {
             }
             Word::Answer { nonce, version } => {
                 self.answer(&Whom { node: from, started }, nonce, version, now, effects);
-            }
-            Word::Missed(silence) => {
-                self.missed(&from, Duration::from_millis(silence), now);
             }
             Word::Hello { version } => self.compare(&from, started, version, now),
             Word::Part(part) => self.part(&from, part, now, effects),
@@ -79,11 +78,7 @@ impl Peers {
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, now);
                     }
-                    if gone {
-                        self.said_gone.insert(node);
-                    } else {
-                        self.said_gone.remove(&node);
-                    }
+                    self.hearsay(node, gone, now);
                 }
                 self.sync.report(&from);
                 if reply {
@@ -95,12 +90,29 @@ impl Peers {
             Word::Hears { whom, nonce, version } => {
                 self.hears(&from, &whom, nonce, version, now);
             }
-            Word::Verdict { whom, gone } => self.verdict(&whom, gone, now, effects),
+            Word::Verdict { whom, gone, hung_up } => {
+                self.verdict(&whom, gone, now, effects);
+                if hung_up && self.lives.of(&whom.node) == Life::Away {
+                    self.lives.hang_up(&whom.node);
+                }
+            }
             Word::Deputised(version) => {
                 if version == self.book.mine().version {
                     self.deputised.insert(from);
                 }
             }
+        }
+    }
+
+    /// By another's word `node` is gone, or is not. That counts until it speaks itself.
+    fn hearsay(&mut self, node: NodeName, gone: bool, now: Moment) {
+        if gone && !self.acquainted.contains(&node) && self.lives.is_present(&node) {
+            self.believe(&node, Life::Gone, now);
+        }
+        if gone {
+            self.said_gone.insert(node);
+        } else {
+            self.said_gone.remove(&node);
         }
     }
 
@@ -121,23 +133,24 @@ impl Peers {
         if is_missing && is_known && is_due {
             let nonce = self.nonces.next_u64() | 1;
             self.inquiries.insert(from.clone(), (nonce, now));
-            let version = self.book.mine().version;
-            self.tell(from, Word::Ask { nonce, version }, effects);
-            if let Some(belief) = self.lives.belief(from).filter(|it| it.life == Life::Gone) {
-                let silence = now.since(belief.since).as_millis();
-                let word = Word::Missed(u64::try_from(silence).unwrap_or(u64::MAX));
-                self.tell(from, word, effects);
-            }
+            let ask = self.ask_of(from, nonce, now);
+            self.tell(from, ask, effects);
         }
     }
 
-    /// Was taken for gone for so long. If the one that says so had answered us in that time by our
-    /// own clock, it is our clock that stood still: this machine was suspended.
-    fn missed(&mut self, from: &NodeName, silence: Duration, now: Moment) {
-        let heard = self.heard_lately.get(from).map(|at| now.since(*at));
-        if heard.is_some_and(|ago| ago + CLOCKS_DIFFER < silence) {
-            self.stood_still = true;
-        }
+    /// The question to `node` whether it is there.
+    pub(super) fn ask_of(&self, node: &NodeName, nonce: u64, now: Moment) -> Word {
+        let gone = self.lives.belief(node).filter(|belief| belief.life == Life::Gone);
+        let silence = gone.map_or(0, |belief| now.since(belief.since).as_millis());
+        let missed = u64::try_from(silence).unwrap_or(u64::MAX);
+        Word::Ask { nonce, version: self.book.mine().version, missed }
+    }
+
+    /// Whether `from`, which has taken us for gone for so long, shows that our clock stood still.
+    fn was_suspended(&mut self, from: &NodeName, missed: Duration, now: Moment) -> bool {
+        let stood_still = self.contacts.stood_still(from, missed, now);
+        self.stood_still |= stood_still;
+        stood_still
     }
 
     /// Answers on the path that the question came by.
@@ -176,6 +189,7 @@ impl Peers {
         let inquired = inquired.map(|(_, sent)| *sent);
         let Some(sent) = self.watch.answered(from, nonce).or(inquired) else { return };
         self.inquiries.remove(from);
+        self.contacts.answered(from, sent);
         self.proof = self.proof.max(Some(sent));
         self.compare(from, whom.started, version, now);
         // A new life counts once it says that it is ready; and one that was gone, once it has said

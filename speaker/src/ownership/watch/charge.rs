@@ -24,6 +24,10 @@ const BLIND_DOUBT: Duration = Duration::from_secs(2);
 const HUSH: Duration = Duration::from_secs(1);
 /// How often the kernel of a member is asked while its agent is away.
 const NODE_EVERY: Duration = Duration::from_millis(200);
+/// How long the wire alone may speak for an agent: a switch may answer from memory.
+const WIRE_ALONE: Duration = Duration::from_secs(5);
+/// And how long an answer there counts.
+const WIRE_COUNTS_FOR: Duration = Duration::from_millis(450);
 /// How often it is asked in health until it has answered once.
 const WITNESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,8 @@ pub(super) struct Charge {
     testified: Option<Moment>,
     /// Its agent was last seen to answer on the wire, though it does not answer us.
     answered_on_wire: Option<Moment>,
+    /// Since when only the wire speaks for it.
+    wire_alone: Option<Moment>,
     /// Nothing is expected of it: answers are welcome at any time, and their absence no news.
     is_missing: bool,
 }
@@ -58,6 +64,7 @@ impl Charge {
             next_question: now,
             testified: None,
             answered_on_wire: None,
+            wire_alone: None,
             is_missing: false,
         }
     }
@@ -67,6 +74,7 @@ impl Charge {
         let sent = self.pending.remove(&nonce)?;
         self.pending.retain(|_, asked| *asked > sent);
         self.misses = 0;
+        self.wire_alone = None;
         Some(sent)
     }
 
@@ -133,11 +141,13 @@ impl Charge {
         self.is_missing = false;
         self.expire(now);
         if now >= self.next_question {
-            self.next_question = now + WITNESS_EVERY;
-            if !self.has_witness {
+            let every = if self.wire_alone.is_some() { NODE_EVERY } else { WITNESS_EVERY };
+            self.next_question = now + every;
+            if self.wire_alone.is_some() || !self.has_witness {
                 acts.push(Act::Question(node.clone()));
             }
         }
+        self.rely_on_wire(now);
         if self.doubt.is_some() {
             self.look_into(node, around, now, acts);
         } else if self.begins_to_doubt(now) {
@@ -147,6 +157,15 @@ impl Charge {
         } else if now >= self.next_ask {
             self.next_ask = now + ASK_EVERY;
             self.ask(node, self.misses > 0, around, now, acts);
+        }
+    }
+
+    /// One that nothing but the wire speaks for is left in peace while that does, for a while.
+    fn rely_on_wire(&mut self, now: Moment) {
+        if let (Some(begun), Some(answered)) = (self.wire_alone, self.answered_on_wire)
+            && now < begun + WIRE_ALONE
+        {
+            self.hush = self.hush.max(answered + WIRE_COUNTS_FOR);
         }
     }
 
@@ -209,7 +228,7 @@ impl Charge {
                 Finding::Gone => Act::Verdict { node: node.clone(), gone: true },
                 Finding::Away => Act::Verdict { node: node.clone(), gone: false },
                 Finding::Innocent => {
-                    self.hush = now + HUSH;
+                    self.wire_alone.get_or_insert(now);
                     Act::Hears { node: node.clone(), nonce }
                 }
             });
@@ -230,9 +249,12 @@ impl Charge {
         now: Moment,
     ) -> Option<Finding> {
         let after = |moment: Option<Moment>| moment.is_some_and(|moment| moment >= since);
-        // Its kernel has said that the process ended: what answers then is a switch, from memory.
+        // What answers for one whose process has ended, by its kernel's word, or that has always
+        // spoken by frames and does not any more, is a switch, from memory.
         let hung_up = around.lives.belief(node).is_some_and(|belief| belief.hung_up);
-        if after(self.answered_on_wire) && !hung_up {
+        let is_enough = !(around.spoke_by_frame)(node)
+            && self.wire_alone.is_none_or(|begun| now < begun + WIRE_ALONE);
+        if after(self.answered_on_wire) && !hung_up && is_enough {
             return Some(Finding::Innocent);
         }
         if after(self.testified) {
