@@ -2,6 +2,8 @@
 //! namespace, and whatever else cannot live in a test's own. A guard removes them.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
@@ -81,6 +83,20 @@ pub fn pool_with(name: &str, addresses: &str, more: &str) -> String {
 /// An advertisement with these lines as its spec; none: everything, from everywhere.
 pub fn advertisement(name: &str, spec: &str) -> String {
     object("L2Advertisement", name, spec)
+}
+
+/// Four addresses for a test in which another host answers for one of them. The controller gives such
+/// an address to nobody for minutes, so no other test may need it, nor the next run of this one.
+pub fn disputed() -> [Ipv4Addr; 4] {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 128;
+    let first = Ipv4Addr::new(172, 17, 248, 0).to_bits() + 4 * number;
+    [0, 1, 2, 3].map(|next| Ipv4Addr::from_bits(first + next))
+}
+
+/// As a pool has it.
+pub fn range(addresses: [Ipv4Addr; 4]) -> String {
+    format!("{}-{}", addresses[0], addresses[3])
 }
 
 fn object(kind: &str, name: &str, spec: &str) -> String {

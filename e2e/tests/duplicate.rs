@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::cluster::Lab;
-use e2e::config::Config;
+use e2e::config::{self, Config};
 use e2e::fault;
 use e2e::namespace::inside;
 use e2e::observer::Observer;
@@ -17,8 +17,6 @@ use e2e::trace::Trace;
 use e2e::wait::{Look, SOON, until};
 use e2e::{event, scene, web};
 
-const TAKEN: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 60);
-const POOL: &str = "172.17.255.60-172.17.255.69";
 const CONFLICT: &str = "AddressConflict";
 
 /// Waits for the Event about a conflict; it names the other host's MAC.
@@ -50,19 +48,21 @@ async fn an_address_that_another_host_has_is_not_announced_and_the_service_gets_
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "taken", async |space| {
         web::deploy(space, 1).await?;
-        let (rival, _there) = fault::foreign_host(TAKEN)?;
-        let observer = Observer::watch(&lab, &[TAKEN])?;
-        let _config = Config::pool(&lab, "duplicate", POOL)?;
+        let pool = config::disputed();
+        let taken = pool[0];
+        let (rival, _there) = fault::foreign_host(taken)?;
+        let observer = Observer::watch(&lab, &[taken])?;
+        let _config = Config::pool(&lab, "duplicate", &config::range(pool))?;
         let service = space.balance("web").await?;
         until(SOON, "an address that nobody has", async || {
             let found = service.addresses().await?;
-            let good = !found.is_empty() && !found.contains(&TAKEN.to_string());
+            let good = !found.is_empty() && !found.contains(&taken.to_string());
             Ok(Look::when(good.then_some(()), || format!("{found:?}")))
         })
         .await?;
         told_of(&service, &rival).await?;
         service.announcer().await?;
-        ensure_silent(&observer.finish()?, &lab, TAKEN)
+        ensure_silent(&observer.finish()?, &lab, taken)
     })
     .await
 }
@@ -73,16 +73,18 @@ async fn a_service_that_asked_for_exactly_that_address_is_not_announced() -> Res
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "asked", async |space| {
         web::deploy(space, 1).await?;
-        let (rival, there) = fault::foreign_host(TAKEN)?;
-        let observer = Observer::watch(&lab, &[TAKEN])?;
-        let _config = Config::pool(&lab, "duplicate", POOL)?;
-        let asks = format!("{{metallb.io/loadBalancerIPs: {TAKEN}}}");
+        let pool = config::disputed();
+        let taken = pool[0];
+        let (rival, there) = fault::foreign_host(taken)?;
+        let observer = Observer::watch(&lab, &[taken])?;
+        let _config = Config::pool(&lab, "duplicate", &config::range(pool))?;
+        let asks = format!("{{metallb.io/loadBalancerIPs: {taken}}}");
         let service = space.balance_with("web", &asks, "").await?;
-        service.await_addresses(&[&TAKEN.to_string()]).await?;
+        service.await_addresses(&[&taken.to_string()]).await?;
         told_of(&service, &rival).await?;
         let announcers = service.announcers().await?;
         ensure!(announcers.is_empty(), "announced by {announcers:?}");
-        ensure_silent(&observer.finish()?, &lab, TAKEN)?;
+        ensure_silent(&observer.finish()?, &lab, taken)?;
         // Once the other host is gone, nothing stands in the way.
         there.heal()?;
         service.announcer().await.map(drop)
@@ -97,7 +99,7 @@ async fn an_owner_keeps_its_address_and_defends_it_once_in_ten_seconds() -> Resu
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "defended", async |space| {
         web::deploy(space, 1).await?;
-        let _config = Config::pool(&lab, "duplicate", POOL)?;
+        let _config = Config::pool(&lab, "duplicate", &config::range(config::disputed()))?;
         let service = space.balance("web").await?;
         let ip = service.address().await?;
         let owner = service.announcer().await?;

@@ -559,7 +559,11 @@ impl Peers {
             // None of those who should be there was ever heard. If other hosts are, the link works.
             return self.frames.is_some_and(|since| now.since(since) <= FRAMES_COUNT_FOR);
         }
-        self.lives.iter().all(|(_, life)| matches!(life, Life::Gone | Life::Hidden))
+        self.lives.iter().all(|(node, life)| match life {
+            Life::Gone | Life::Hidden => true,
+            Life::Away => self.hung_up(node),
+            Life::Present | Life::Suspected(_) => false,
+        })
     }
 
     /// Whether the ports have stopped answering because nobody was in touch.

@@ -511,11 +511,19 @@ impl Turn<'_> {
     }
 
     fn deputising(&self, share: &Share<'_>, owner: &NodeName) -> Standing {
-        let announcement = match self.announcement(share) {
+        let mut announcement = match self.announcement(share) {
             Ok(announcement) => announcement,
             Err(why) => return Standing::Silent(why),
         };
-        let macs = self.peers.paths_to(owner).into_iter().collect();
+        // Of a group that has just been united some may be held by another who is there.
+        let held = self.peers.book().of(owner).map(|statement| &statement.holdings);
+        announcement
+            .addresses
+            .retain(|address| held.is_some_and(|held| held.contains_key(address)));
+        if announcement.addresses.is_empty() {
+            return Standing::Silent(Why::OtherNode(owner.clone()));
+        }
+        let macs = self.peers.macs_of(owner);
         Standing::Deputising { owner: owner.clone(), macs, announcement }
     }
 

@@ -79,7 +79,8 @@ impl World {
             orders.entry(busiest).or_default().extend(group.order(group.claim, idlest));
             for address in &group.addresses {
                 if let IpAddr::V4(v4) = address {
-                    self.ordered.insert((*v4, idlest), now + EVERY + LINGER);
+                    // It stands until it is replaced.
+                    self.ordered.insert((*v4, idlest), At::MAX);
                 }
             }
             planner.count += 1;
@@ -101,6 +102,13 @@ impl World {
             let orders = orders.remove(&id).unwrap_or_default();
             if facts.orders != orders {
                 self.say_loud(|| format!("orders for n{id}: {orders:?}"));
+                let ends = |order: &(Ipv4Addr, NodeId)| {
+                    let named =
+                        |o: &Order| o.address == IpAddr::V4(order.0) && o.to == node::name(order.1);
+                    facts.orders.iter().any(named) && !orders.iter().any(named)
+                };
+                let ended = self.ordered.iter_mut().filter(|(order, _)| ends(order));
+                ended.for_each(|(_, until)| *until = now + LINGER);
                 let facts = SpeakerFacts { orders, ..facts };
                 self.change(&Event::Speakers(Change::Set(node::name(id), facts)));
             }

@@ -137,7 +137,15 @@ impl World {
             let lasted = episode.end.map(|end| end - episode.begin);
             // One that was away for less is back before it knows that it was away: it has not
             // fallen silent by itself, and for a moment both answer, as after any heal.
+            // And one that was alone before goes on.
+            let alone = |other: &Episode| {
+                let end = episode.end.unwrap_or(now);
+                other.fault.blinds()
+                    && other.begin < end
+                    && other.end.is_none_or(|at| at > episode.begin)
+            };
             let clean = context.len() == 1
+                && !self.episodes.values().any(alone)
                 && !matches!(fault, Fault::Flap(..) | Fault::Pause(_))
                 && lasted.is_some_and(|lasted| lasted >= CLEAN);
             // A move that was ordered meanwhile is none of its doing.

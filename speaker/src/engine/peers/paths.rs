@@ -14,26 +14,45 @@ use crate::ownership::word::Word;
 /// A path that a frame came over this recently is taken to work.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// When a frame of each member last came over each path.
+/// The paths to each member that were measured.
 #[derive(Debug, Default)]
-pub(super) struct Paths(BTreeMap<NodeName, BTreeMap<(IfIndex, MacAddr), Moment>>);
+pub(super) struct Paths {
+    /// When a frame of it last came over each path.
+    frames: BTreeMap<NodeName, BTreeMap<(IfIndex, MacAddr), Moment>>,
+    /// At which MAC its kernel answered on each of our links.
+    kernels: BTreeMap<NodeName, BTreeMap<IfIndex, MacAddr>>,
+}
 
 impl Paths {
     pub(super) fn note(&mut self, node: &NodeName, path: (IfIndex, MacAddr), now: Moment) {
-        self.0.entry(node.clone()).or_default().insert(path, now);
+        self.frames.entry(node.clone()).or_default().insert(path, now);
+    }
+
+    /// The kernel of `node` has answered.
+    pub(super) fn note_kernel(&mut self, node: &NodeName, (link, mac): (IfIndex, MacAddr)) {
+        self.kernels.entry(node.clone()).or_default().insert(link, mac);
     }
 
     pub(super) fn forget(&mut self, node: &NodeName) {
-        self.0.remove(node);
+        self.frames.remove(node);
+        self.kernels.remove(node);
     }
 
-    /// The paths that ever worked.
+    /// The paths that frames ever came over.
     pub(super) fn of(&self, node: &NodeName) -> impl Iterator<Item = (IfIndex, MacAddr)> {
-        self.0.get(node).into_iter().flatten().map(|(path, _)| *path)
+        self.frames.get(node).into_iter().flatten().map(|(path, _)| *path)
+    }
+
+    /// At which MAC hosts on the segment of `link` find `node`: where it was last heard.
+    fn mac_on(&self, node: &NodeName, link: IfIndex) -> Option<MacAddr> {
+        let frames = self.frames.get(node).into_iter().flatten();
+        let latest = frames.filter(|((on, _), _)| *on == link).max_by_key(|(_, at)| **at);
+        let kernel = || self.kernels.get(node)?.get(&link).copied();
+        latest.map(|((_, mac), _)| *mac).or_else(kernel)
     }
 
     fn fresh(&self, node: &NodeName, now: Moment) -> impl Iterator<Item = (IfIndex, MacAddr)> {
-        let paths = self.0.get(node).into_iter().flatten();
+        let paths = self.frames.get(node).into_iter().flatten();
         paths.filter(move |(_, at)| now.since(**at) <= FRESH).map(|(path, _)| *path)
     }
 }
@@ -107,6 +126,18 @@ impl Peers {
         let links = self.book.head(node).into_iter().flat_map(|head| &head.links);
         let pairs = links.flat_map(|link| self.ports.iter().map(|port| (port.index, link.mac)));
         pairs.collect()
+    }
+
+    /// At which MAC hosts on each of our links find `node`, where that was measured or can only be
+    /// one.
+    pub(in crate::engine) fn macs_of(&self, node: &NodeName) -> BTreeMap<IfIndex, MacAddr> {
+        let links = self.book.head(node).map_or(&[][..], |head| &head.links);
+        let only = match (links, &self.ports[..]) {
+            ([link], [_]) => Some(link.mac),
+            _ => None,
+        };
+        let mac = |link| self.paths.mac_on(node, link).or(only);
+        self.ports.iter().filter_map(|port| Some((port.index, mac(port.index)?))).collect()
     }
 
     fn has_port(&self, link: IfIndex) -> bool {
