@@ -28,7 +28,7 @@ async fn left(scene: &Scene<'_>, old: &Holder) -> Result<()> {
 }
 
 /// Every address that moved did so without a moment's silence: answered by at least one all the
-/// time, by two for a moment at most, announced by the new owner before the old one's last word.
+/// time, by two for a moment at most, announced by the new owner before the old one stopped.
 fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
     scene::ensure_no_two_unanswered(trace)?;
     scene::ensure_one_answerer(trace, OVERLAP)?;
@@ -41,10 +41,15 @@ fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
             let gratuitous = matches!(it.kind, Kind::GratuitousRequest | Kind::GratuitousReply);
             gratuitous && it.mac != old.mac
         });
-        // An old owner that stops at once after the announcement may have answered last before it,
-        // by less than the time between two questions.
-        let in_time = told.is_some_and(|it| it.at <= last + INTERVAL);
-        ensure!(in_time, "{ip}: announced {told:?}, last answer of the old owner {last:?}");
+        // That the old owner has stopped shows first when the new one answers without it.
+        let alone = trace.answers_for(ip).find(|it| it.at > last && it.mac != old.mac);
+        let alone = alone.map_or(trace.end, |answer| answer.at);
+        let in_time = told.is_some_and(|it| it.at <= alone);
+        ensure!(
+            in_time,
+            "{ip}: announced {told:?}, last answer of the old owner {last:?}, \
+             first answer without it {alone:?}"
+        );
     }
     Ok(())
 }

@@ -122,7 +122,12 @@ pub enum Effect {
         bytes: Vec<u8>,
     },
     /// The living members are now these; for logs and metrics.
-    Members(BTreeSet<NodeName>),
+    Members {
+        /// Who.
+        alive: BTreeSet<NodeName>,
+        /// Whether this member sees most of the nodes, so that the others are most likely dead.
+        certain: bool,
+    },
     /// A Service stands differently; `None`: it is gone, or no longer ours.
     Report {
         /// The Service.

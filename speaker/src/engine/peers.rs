@@ -105,8 +105,8 @@ pub(super) struct Peers {
     /// News to be repeated.
     repeats: Vec<(Moment, Part)>,
     next_hello: Moment,
-    /// Who was last said to live.
-    members: BTreeSet<NodeName>,
+    /// Who was last said to live, and whether that was certain.
+    members: (BTreeSet<NodeName>, bool),
     /// Who answers in our place while we leave.
     deputised: BTreeSet<NodeName>,
     pub(super) touched: Touched,
@@ -170,7 +170,7 @@ impl Peers {
             attended: BTreeSet::new(),
             repeats: Vec::new(),
             next_hello: now,
-            members: BTreeSet::new(),
+            members: (BTreeSet::new(), false),
             deputised: BTreeSet::new(),
             touched: Touched::default(),
             skips_wire: false,
@@ -428,9 +428,10 @@ impl Peers {
         let alive = self.lives.iter().filter(|(_, life)| *life != Life::Gone);
         let mut alive: BTreeSet<NodeName> = alive.map(|(node, _)| node.clone()).collect();
         alive.insert(self.book.me().clone());
-        if self.members != alive {
-            self.members.clone_from(&alive);
-            effects.push(Effect::Members(alive));
+        let certain = self.sees_most();
+        if self.members != (alive.clone(), certain) {
+            self.members = (alive.clone(), certain);
+            effects.push(Effect::Members { alive, certain });
         }
     }
 

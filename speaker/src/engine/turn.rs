@@ -334,9 +334,15 @@ impl Turn<'_> {
             let rival = others()
                 .filter(|claim| lives.is_alive(claim.node) || Some(claim.node) == from)
                 .max();
+            // What is handed over stays as certain as it was.
+            let is_given = |rival: &Claim<'_>| {
+                rival.held.offer.as_ref() == Some(book.me()) || Some(rival.node) == from
+            };
+            let given = rival.as_ref().filter(|rival| is_given(rival));
+            let rank = given.map_or(rank, |rival| rank.max(rival.held.rank));
             let mine = book.held(address);
             let is_highest = mine.is_some_and(|held| {
-                rival.is_none_or(|rival| Claim { held, node: book.me() } > rival)
+                rival.as_ref().is_none_or(|rival| Claim { held, node: book.me() } > *rival)
                     && held.rank >= rank
             });
             let counter = match mine {

@@ -74,7 +74,7 @@ impl Shell {
                 }
             }
             Effect::Count => self.counts.ask(self.ports.links()),
-            Effect::Members(members) => {
+            Effect::Members { alive: members, certain } => {
                 let names: Vec<_> = members.iter().map(ToString::to_string).collect();
                 let members_json = kit::telemetry::json(&names);
                 tracing::info!(
@@ -84,7 +84,10 @@ impl Shell {
                 );
                 self.metrics.set_members(&members);
                 self.knocked.clear();
-                self.report(Report::Members(members));
+                // What a node left behind that is merely out of sight is still its own.
+                if certain {
+                    self.report(Report::Members(members));
+                }
             }
             Effect::Report { service, uid, standing } => {
                 self.log(&service, standing.as_ref());

@@ -204,7 +204,7 @@ impl World {
                 self.want_write(id, Write::Echo(description.knock.clone()));
             }
             Effect::Send { to, bytes } => self.send_datagram(id, to, bytes),
-            Effect::Members(members) => {
+            Effect::Members { alive: members, .. } => {
                 self.say_members(id, &members);
                 self.with_agent(id, |agent| agent.members = members);
             }

@@ -65,7 +65,9 @@ impl World {
 
     pub(crate) fn say_effect(&self, id: NodeId, effect: &Effect) {
         let text = match effect {
-            Effect::Publish(_) | Effect::Members(_) | Effect::Conflict(_) | Effect::Count => return,
+            Effect::Publish(_) | Effect::Members { .. } | Effect::Conflict(_) | Effect::Count => {
+                return;
+            }
             Effect::Transmit { link, address, .. } => {
                 format!("announces {address} on {}", link.0)
             }
