@@ -150,6 +150,8 @@ impl Engine {
     pub fn on(&mut self, events: impl IntoIterator<Item = Event>, now: Moment) -> Vec<Effect> {
         self.now = now;
         let mut effects = Vec::new();
+        // Before anything is answered: what was held until the ports fell silent may be lost.
+        self.lapse_if_late(now, &mut effects);
         for event in events {
             self.take(event, now, &mut effects);
         }

@@ -91,13 +91,7 @@ impl Engine {
                     self.wait(asked, now, effects);
                 }
             }
-            Phase::Active => {
-                let is_blind = self.ports.as_ref().is_some_and(Vec::is_empty);
-                let is_late = |peers: &mut Peers| peers.stood_still() || peers.is_lapsed(now);
-                if self.peers.as_mut().is_some_and(|peers| is_blind || is_late(peers)) {
-                    self.lapse(effects);
-                }
-            }
+            Phase::Active => self.lapse_if_late(now, effects),
             Phase::Lapsed { asked } => self.recover(asked, now, effects),
             Phase::Leaving { until, repeat } => {
                 if until <= now || self.is_replaced() {
@@ -156,6 +150,17 @@ impl Engine {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Lapses if the ports have fallen silent, or are about to.
+    pub(super) fn lapse_if_late(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let is_blind = self.ports.as_ref().is_some_and(Vec::is_empty);
+        let is_late = |peers: &mut Peers| peers.stood_still() || peers.is_lapsed(now);
+        if self.phase == Phase::Active
+            && self.peers.as_mut().is_some_and(|peers| is_blind || is_late(peers))
+        {
+            self.lapse(effects);
         }
     }
 

@@ -236,8 +236,11 @@ impl Turn<'_> {
             return self.inherit(group, ballots, Some(&owner), true);
         }
         group.addresses.first().inspect(|key| self.pending.has_owner(key));
+        // The heir, and the one with the best lot: they may see things differently, and what both
+        // answer is the same.
         let deputises = self.settings.deputies
-            && self.heir(group, ballots, Some(&owner), Some(&owner)).as_ref() == Some(&me);
+            && (self.heir(group, ballots, Some(&owner), Some(&owner)).as_ref() == Some(&me)
+                || self.by_lot(group, ballots, &owner).as_ref() == Some(&me));
         if deputises { Ok(Role::Deputy(owner)) } else { self.silent(group, owner) }
     }
 
@@ -420,6 +423,17 @@ impl Turn<'_> {
         prefer(&mut able, |candidate| self.is_whole(candidate.node));
         prefer(&mut able, |candidate| !spurned.contains(candidate.node));
         self.heirs.choose(group, &able, lost, self.peers.book())
+    }
+
+    /// Who takes the group after `before` by lot alone.
+    fn by_lot(
+        &self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        before: &NodeName,
+    ) -> Option<NodeName> {
+        let may = |node: &NodeName| node != before && self.is_able(node);
+        self.electorate.elect(group.hash, ballots, may).cloned()
     }
 
     /// Whether `node` can take addresses now.

@@ -156,7 +156,10 @@ impl World {
             } else if fault.blinds() || (fault.bereaves().is_some_and(involved) && !clean) {
                 excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
             } else if matches!(fault, Fault::Share(..)) {
-                excused_until = excused_until.max(episode.begin + HEALING);
+                // Two groups become one as soon as the agents of both owners are there.
+                let mut others = context.iter().filter(|other| other.fault.troubles().is_some());
+                let ends = others.try_fold(episode.begin, |end, it| it.end.map(|at| end.max(at)));
+                excused_until = excused_until.max(ends.map_or(now, |end| end + HEALING));
             }
         }
         if excused_until >= now {
@@ -208,6 +211,16 @@ impl World {
     }
 
     fn may_move(&self, episode: &Episode, address: Ipv4Addr, from: MacAddr, to: MacAddr) -> bool {
+        let returns = |id: NodeId| node::owner_of(to).is_some_and(|(owner, _)| owner == id);
+        // Of two nodes neither sees more than half: whoever was away for so short a time that it
+        // has not fallen silent has the better claim.
+        let lasted = episode.end.map(|end| end - episode.begin);
+        if self.nodes.len() == 2
+            && episode.fault.bereaves().is_some_and(returns)
+            && lasted.is_some_and(|lasted| lasted < CLEAN)
+        {
+            return true;
+        }
         let leaves = |id: NodeId| {
             let at = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
             at(from) && !at(to)
@@ -244,6 +257,15 @@ impl World {
         })
     }
 
+    /// Whether a client learned of `address` from an agent that has ended since, perhaps while it was
+    /// cut off: nobody can know what it claimed there. A real neighbour cache finds out by itself,
+    /// within a minute: its entries age.
+    fn is_forgotten(&self, client: usize, address: Ipv4Addr) -> bool {
+        let Some((mac, learned)) = self.caches[client].get(&address) else { return false };
+        let agent = node::owner_of(*mac).map(|(id, _)| self.nodes[id].agent.as_ref());
+        agent.is_some_and(|agent| agent.is_none_or(|agent| agent.since > *learned))
+    }
+
     /// With nothing in the context, not even what excuses nothing: all is well everywhere.
     pub(crate) fn converged(&mut self) {
         let touched = self.episodes.values().any(|episode| episode.touches(self.now, self.now));
@@ -256,6 +278,7 @@ impl World {
             let expected = wanted.contains(address) && !self.is_unpromised(*address);
             let cached = self.caches[*client].get(address).map(|(mac, _)| *mac);
             if expected
+                && !self.is_forgotten(*client, *address)
                 && self.has_candidate(*client, *address)
                 && watch.macs.len() == 1
                 && cached != watch.learned

@@ -148,9 +148,8 @@ impl Peers {
 
     /// Whether `from`, which has taken us for gone for so long, shows that our clock stood still.
     fn was_suspended(&mut self, from: &NodeName, missed: Duration, now: Moment) -> bool {
-        let stood_still = self.contacts.stood_still(from, missed, now);
-        self.stood_still |= stood_still;
-        stood_still
+        self.stood_still |= self.contacts.stood_still(from, missed, now);
+        self.stood_still
     }
 
     /// Answers on the path that the question came by.
