@@ -89,6 +89,8 @@ pub struct Engine {
     records: BTreeMap<String, Recorded>,
     /// The same by Service: the record with the highest claim.
     recorded: BTreeMap<ServiceKey, (NodeName, u64)>,
+    /// The addresses of the Services that were recorded when the engine began.
+    served: BTreeSet<IpAddr>,
     speakers: BTreeMap<NodeName, SpeakerFacts>,
     /// What the kernel lets through; `None` until it was first told.
     ranges: Option<Vec<AddressRange>>,
@@ -126,6 +128,7 @@ impl Engine {
             config: None,
             records: BTreeMap::new(),
             recorded: BTreeMap::new(),
+            served: BTreeSet::new(),
             speakers: BTreeMap::new(),
             ranges: None,
             ports: None,

@@ -253,6 +253,11 @@ impl Cluster {
         !self.ignore_exclude_label && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS)
     }
 
+    /// The addresses that `service` has.
+    pub(super) fn addresses_of(&self, service: &ServiceKey) -> &[IpAddr] {
+        self.services.get(service).map_or(&[], |facts| &facts.addresses)
+    }
+
     /// Whether there is such a node.
     pub(super) fn has_node(&self, node: &NodeName) -> bool {
         self.nodes.contains_key(node)

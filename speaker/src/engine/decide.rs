@@ -38,6 +38,7 @@ impl Engine {
                     pending: &mut self.pending,
                     heirs: &mut self.heirs,
                     recorded: &self.recorded,
+                    served: &self.served,
                     orders: &orders,
                     now,
                 };

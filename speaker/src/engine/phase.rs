@@ -126,6 +126,9 @@ impl Engine {
     /// Begins to work, with what this node held in a former life and nobody else has claimed since.
     fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Active;
+        let recorded = self.recorded.keys();
+        let served = recorded.flat_map(|service| self.cluster.addresses_of(service)).copied();
+        self.served = served.collect();
         // In force from here on, even if it is empty.
         effects.push(Effect::Publish(Desired::new()));
         let Some(peers) = &mut self.peers else {
@@ -161,6 +164,8 @@ impl Engine {
             && self.peers.as_mut().is_some_and(|peers| is_blind || is_late(peers))
         {
             self.lapse(effects);
+            // An answer given from here on must not vouch for what was said before.
+            self.peers.iter_mut().for_each(|peers| peers.publish(now, effects));
         }
     }
 

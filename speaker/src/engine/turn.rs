@@ -66,6 +66,8 @@ pub(super) struct Turn<'a> {
     pub(super) heirs: &'a mut Heirs,
     /// Who announced each Service by the API's record, and under which claim.
     pub(super) recorded: &'a BTreeMap<ServiceKey, (NodeName, u64)>,
+    /// What was announced when this member began, by the same record.
+    pub(super) served: &'a BTreeSet<IpAddr>,
     pub(super) orders: &'a [Order],
     pub(super) now: Moment,
 }
@@ -101,6 +103,10 @@ impl Turn<'_> {
             Err(why) => Standing::Silent(why.clone()),
             Ok(Role::Owner) => self.announced(&share, None),
             Ok(Role::Holder(owner)) => self.announced(&share, Some(owner)),
+            // Of a group that has just been united some may be held here.
+            Ok(Role::Deputy(owner)) if self.holds_some(&share) => {
+                self.announced(&share, Some(owner))
+            }
             Ok(Role::Deputy(owner)) => self.deputising(&share, owner),
         };
         parts
@@ -506,13 +512,20 @@ impl Turn<'_> {
         (is_late && self.is_candidate(group, ballots, node)).then(|| node.clone())
     }
 
+    /// Whether it was announced when this member began, by the API's record.
     fn was_recorded(&self, group: &Group) -> bool {
-        group.services.iter().any(|service| self.recorded.contains_key(service))
+        group.addresses.iter().any(|address| self.served.contains(address))
     }
 
     fn is_recorded_here(&self, group: &Group) -> bool {
         let me = self.peers.book().me();
         group.services.iter().any(|it| self.recorded.get(it).is_some_and(|(node, _)| node == me))
+    }
+
+    fn holds_some(&self, share: &Share<'_>) -> bool {
+        let announcement = self.announcement(share).ok();
+        let mut addresses = announcement.iter().flat_map(|it| &it.addresses);
+        addresses.any(|address| self.peers.book().held(address).is_some())
     }
 
     fn announced(&self, share: &Share<'_>, owner: Option<&NodeName>) -> Standing {

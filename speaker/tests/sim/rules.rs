@@ -7,6 +7,7 @@
 //! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them,
 //! and be answered twice for a second at most; nothing may move but what one of them allows to.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use crds::model::ids::MacAddr;
@@ -187,6 +188,8 @@ impl World {
             || node::owner_of(from).is_some_and(|(id, _)| !self.may_announce(id, address))
             || context.iter().any(|episode| self.may_move(episode, address, from, to))
             || may_move_together(&context, from, to)
+            || self.are_all_troubled(&context, from)
+            || self.unites(address, to)
         {
             return;
         }
@@ -208,6 +211,27 @@ impl World {
         };
         let text = format!("{address} moved from {} to {} without need", place(from), place(to));
         self.broken(invariant, text);
+    }
+
+    /// Whether all agents were away at some time, that of the owner among them: those who are back
+    /// first never met it.
+    fn are_all_troubled(&self, context: &[&Episode], from: MacAddr) -> bool {
+        let victims: BTreeSet<NodeId> =
+            context.iter().filter_map(|episode| episode.fault.troubles()).collect();
+        let owner = node::owner_of(from).map(|(id, _)| id);
+        victims.len() == self.nodes.len() && owner.is_some_and(|id| victims.contains(&id))
+    }
+
+    /// Whether `to` owns another address of the group: two groups have become one.
+    fn unites(&self, address: Ipv4Addr, to: MacAddr) -> bool {
+        let to = node::owner_of(to).map(|(id, _)| id);
+        let services = self.truth.services.iter();
+        let mut groups = services.map(|(key, _)| self.truth.group(key));
+        let group = groups.find(|group| group.contains(&std::net::IpAddr::V4(address)));
+        group.into_iter().flatten().any(|other| match other {
+            std::net::IpAddr::V4(v4) => v4 != address && self.owner_now(v4) == to,
+            std::net::IpAddr::V6(_) => false,
+        })
     }
 
     fn may_move(&self, episode: &Episode, address: Ipv4Addr, from: MacAddr, to: MacAddr) -> bool {
@@ -312,6 +336,12 @@ fn may_move_together(context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
     let moves = |fault: &Fault| {
         fault.bereaves().or_else(|| fault.empties()).is_some() || *fault == Fault::RestartAll
     };
+    let restarts = |it: &&Episode| matches!(it.fault, Fault::Rollout | Fault::RestartAll);
+    let befallen = |it: &&Episode| it.fault.troubles().is_some_and(|id| nodes[0] == Some(id));
+    // Those who start anew find its owner's agent away, and never met it.
+    if context.iter().any(restarts) && context.iter().any(befallen) {
+        return true;
+    }
     context.len() > 1
         && context.iter().any(|episode| moves(&episode.fault))
         && context.iter().any(|episode| {

@@ -24,6 +24,9 @@ pub(crate) fn draw(seed: u64) -> Scenario {
         suppress: dice.permille(60).then(BTreeMap::new),
         proxy: dice.permille(60),
     };
+    // A switch that has learned an address from the router answers with that one for good, and
+    // nobody can see a foreign host behind it.
+    let switches = Switches { proxy: switches.proxy && switches.suppress.is_none(), ..switches };
     let arp_ignore = dice.permille(60).then(|| dice.index(nodes));
     let mut scenario = Scenario {
         segments: if dice.permille(200) { 2 } else { 1 },
