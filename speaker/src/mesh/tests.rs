@@ -106,14 +106,15 @@ fn one_who_finds_nobody_goes_on_alone_after_a_while() {
     assert_eq!(waited, SETTLING);
 }
 
+// Who is dead is found out by asking (`ownership::watch`); the mesh only forgets them, in its own time.
 #[test]
-fn a_death_is_known_everywhere_within_two_seconds() {
+fn a_death_is_known_everywhere_within_four_seconds() {
     for count in [3, 10, 30] {
         let mut cluster = Cluster::of(count);
         let members = usize::from(count);
         cluster.run_until(SOON, |cluster| (1..=count).all(|n| cluster.sees(n, members)));
         cluster.cut.insert(addr(1));
-        let took = cluster.run_until(Duration::from_secs(2), |cluster| {
+        let took = cluster.run_until(Duration::from_secs(4), |cluster| {
             (2..=count).all(|n| !is_alive(&cluster.meshes[&addr(n)], &node(1)))
         });
         assert!(took > Duration::from_millis(500), "{count}: too hasty, after {took:?}");
