@@ -20,7 +20,7 @@ help: ## Show this list
 demo: ## Everything from nothing: a real cluster, the chart, a Service, a page through its address
 	@e2e/demo
 
-test: ## Everything that proves the program: check, packet tests, the lab
+test: ## Everything that proves the program: check, simulation, packet tests, the lab
 	@.ci/test
 
 check: ## Format, lints, unit tests, purity, generated files, chart, orphans: run before every commit
