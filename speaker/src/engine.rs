@@ -22,7 +22,7 @@ use crds::model::range::AddressRange;
 use crate::announce::burst::Bursts;
 use crate::announce::desired::{Desired, PortSpec, Presence};
 use crate::facts::{Recorded, SpeakerFacts};
-use crate::link::{Exclusions, LinkFacts, eligible};
+use crate::link::Exclusions;
 use crate::mesh;
 use crate::moment::Moment;
 
@@ -36,6 +36,7 @@ mod effect;
 mod event;
 mod heard;
 mod heirs;
+mod intake;
 mod peers;
 mod pending;
 mod phase;
@@ -215,134 +216,6 @@ impl Engine {
     /// What arrived by the mesh so far.
     pub fn mesh_counts(&self) -> mesh::Counts {
         self.peers.as_ref().map(|peers| peers.mesh().counts()).unwrap_or_default()
-    }
-
-    fn take(&mut self, event: Event, now: Moment, effects: &mut Vec<Effect>) {
-        match event {
-            Event::Config(config) => {
-                if self.config.as_ref() != Some(&config) {
-                    self.config = Some(config);
-                    self.cluster.mark_all();
-                    self.follow_ranges(effects);
-                }
-            }
-            Event::Services(change) => self.cluster.services(change),
-            Event::Slices(change) => self.cluster.slices(change),
-            Event::Nodes(change) => self.nodes(change),
-            Event::Peers(peers) => {
-                self.cluster.delivered(Kind::Peers);
-                if let Some(members) = &mut self.peers {
-                    members.set_peers(peers);
-                }
-            }
-            Event::Recorded(change) => self.record(change),
-            Event::Speakers(change) => self.speakers(change, now),
-            Event::Links(links) => self.links(&links, now, effects),
-            Event::Datagram(bytes) => {
-                self.peers.iter_mut().for_each(|peers| peers.datagram(&bytes, now, effects));
-            }
-            Event::Frame { link, source, bytes } => {
-                let mut peers = self.peers.iter_mut();
-                peers.by_ref().for_each(|it| it.frame(link, source, &bytes, now, effects));
-            }
-            Event::Heard(heard) => self.hear(&heard, now, effects),
-            Event::Hangup(addr) => {
-                self.peers.iter_mut().for_each(|peers| peers.hangup(addr, now));
-            }
-            Event::Counted(counts) => {
-                self.peers.iter_mut().for_each(|peers| peers.counted(counts.clone(), now));
-            }
-            Event::Shutdown => self.leave(now),
-        }
-    }
-
-    fn nodes(&mut self, change: Change<NodeName, crate::facts::NodeFacts>) {
-        self.cluster.nodes(change);
-        if let Some(peers) = &mut self.peers {
-            let known: Vec<NodeName> = peers.lives().iter().map(|(node, _)| node.clone()).collect();
-            for node in known.iter().filter(|node| !self.cluster.has_node(node)) {
-                peers.forget(node);
-            }
-        }
-    }
-
-    fn record(&mut self, change: Change<String, Recorded>) {
-        match change {
-            Change::Replace(all) => self.records = all,
-            Change::Set(name, record) => {
-                self.records.insert(name, record);
-            }
-            Change::Remove(name) => {
-                self.records.remove(&name);
-            }
-        }
-        self.recorded.clear();
-        for record in self.records.values() {
-            let found = (record.node.clone(), record.claim);
-            let best = self.recorded.entry(record.service.clone()).or_insert_with(|| found.clone());
-            if best.1 < found.1 {
-                *best = found;
-            }
-        }
-    }
-
-    fn speakers(&mut self, change: Change<NodeName, SpeakerFacts>, now: Moment) {
-        match change {
-            Change::Replace(all) => self.speakers = all,
-            Change::Set(node, facts) => {
-                self.speakers.insert(node, facts);
-            }
-            Change::Remove(node) => {
-                self.speakers.remove(&node);
-            }
-        }
-        let ordered: Vec<IpAddr> = self.orders().iter().map(|order| order.address).collect();
-        self.cluster.mark_addresses(&ordered);
-        if let Some(peers) = &mut self.peers {
-            peers.speakers(&self.speakers, now);
-        }
-    }
-
-    /// The move orders for this node.
-    fn orders(&self) -> &[crate::facts::Order] {
-        self.speakers.get(&self.settings.node).map_or(&[], |facts| &facts.orders)
-    }
-
-    /// Has the kernel pass on what concerns the pools, and those addresses answered here whose pool
-    /// cannot be read.
-    fn follow_ranges(&mut self, effects: &mut Vec<Effect>) {
-        let Some(config) = &self.config else { return };
-        let mut ranges: Vec<AddressRange> = config.ranges().copied().collect();
-        if !config.unreadable_pools.is_empty() {
-            let orphans = self.desired.keys().map(|address| IpAddr::V4(*address));
-            let orphans = orphans.filter(|address| config.pool_of(*address).is_none());
-            ranges.extend(orphans.filter_map(|address| AddressRange::new(address, address)));
-        }
-        if self.ranges.as_ref() != Some(&ranges) {
-            self.ranges = Some(ranges.clone());
-            effects.push(Effect::Ranges(ranges));
-        }
-    }
-
-    fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
-        let port = |link: &LinkFacts| {
-            let mac = eligible(link, &self.settings.exclusions).ok()?;
-            Some(PortSpec { index: link.index, name: link.name.clone(), mac })
-        };
-        let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
-        ports.sort_by_key(|port| port.index);
-        if let Some(peers) = &mut self.peers {
-            peers.set_links(&ports, links);
-        }
-        if self.ports.as_ref() == Some(&ports) {
-            return;
-        }
-        effects.push(Effect::Ports(ports.clone()));
-        self.ports = Some(ports);
-        // Names may stand for other links now, and what is answered everywhere appears on new ones.
-        self.cluster.mark_all();
-        let addresses: BTreeSet<Ipv4Addr> = self.desired.keys().copied().collect();
-        self.appear(&addresses, now);
     }
 }
 

@@ -1,22 +1,20 @@
-//! What the engine knows of the cluster, which of it changed, and the standings that follow.
+//! What the engine knows of the cluster, and which of it changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use crds::model::advertisement::Advertisement;
-use crds::model::compile::Config;
-use crds::model::electorate::{Ballot, Electorate};
+use crds::model::electorate::Electorate;
 use crds::model::group::{Group, Sharing};
-use crds::model::ids::{NodeName, PoolName, ServiceKey};
-use crds::model::selector::Labels;
+use crds::model::ids::{NodeName, ServiceKey};
 use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
 
 use super::event::{Change, Kind};
-use super::standing::Announcement;
-use crate::announce::desired::PortSpec;
-use crate::facts::{NodeFacts, ServiceFacts, SliceFacts, Traffic};
-use crate::ownership::Why;
+use crate::facts::{NodeFacts, ServiceFacts, SliceFacts};
+
+mod share;
+
+pub(super) use share::Share;
 
 /// The cluster's objects, as facts, and what must be decided anew.
 #[derive(Debug)]
@@ -39,13 +37,6 @@ pub(super) struct Cluster {
 enum Dirty {
     All,
     Some(BTreeSet<ServiceKey>),
-}
-
-/// One Service's part in the election of its group.
-pub(super) struct Share<'a> {
-    pub(super) facts: &'a ServiceFacts,
-    pub(super) pool: &'a PoolName,
-    pub(super) ballot: Ballot<'a>,
 }
 
 /// What users want of a node as a host of addresses.
@@ -274,108 +265,6 @@ impl Cluster {
             Some(facts) if self.is_excluded(facts) => Intent::Excluded,
             Some(facts) if facts.draining => Intent::Draining,
             Some(_) | None => Intent::Serving,
-        }
-    }
-
-    /// What each Service of `group` asks of an election, or why it takes no part; `None` for those
-    /// that are gone. `local` is from [`endpoint_nodes`](Self::endpoint_nodes), in their order.
-    pub(super) fn parts<'a>(
-        &'a self,
-        group: &'a Group,
-        config: &'a Config,
-        local: &'a [BTreeSet<NodeName>],
-    ) -> Vec<(&'a ServiceKey, Option<Result<Share<'a>, Why>>)> {
-        let part = |(service, local)| {
-            let facts = self.services.get(service);
-            (service, facts.map(|facts| self.part(service, facts, config, local)))
-        };
-        group.services.iter().zip(local).map(part).collect()
-    }
-
-    /// For each Service of `group`, the nodes with a usable endpoint, where that matters.
-    pub(super) fn local(&self, group: &Group) -> Vec<BTreeSet<NodeName>> {
-        group.services.iter().map(|service| self.endpoint_nodes(service)).collect()
-    }
-
-    fn part<'a>(
-        &self,
-        service: &ServiceKey,
-        facts: &'a ServiceFacts,
-        config: &'a Config,
-        local: &'a BTreeSet<NodeName>,
-    ) -> Result<Share<'a>, Why> {
-        let pool = pool_of(facts, config)?;
-        let advertisements: Vec<&Advertisement> =
-            config.advertisements_for(pool, &facts.labels).collect();
-        if advertisements.is_empty() {
-            return Err(Why::NoAdvertisement);
-        }
-        if !self.has_endpoint(service) {
-            return Err(Why::NoEndpoints);
-        }
-        let only = match facts.traffic {
-            Traffic::Cluster => None,
-            Traffic::Local => Some(local),
-        };
-        Ok(Share { facts, pool, ballot: Ballot { advertisements, only } })
-    }
-
-    /// How node `me`, with the links `ports`, answers for the Service of `share`.
-    pub(super) fn announcement(
-        &self,
-        share: &Share<'_>,
-        me: &NodeName,
-        ports: &[PortSpec],
-    ) -> Result<Announcement, Why> {
-        let facts = share.facts;
-        let no_labels = Labels::new();
-        let labels = self.nodes.get(me).map_or(&no_labels, |node| &node.labels);
-        let selecting: Vec<_> =
-            share.ballot.advertisements.iter().filter(|a| a.selects_node(labels)).collect();
-        let everywhere = selecting.iter().any(|advertisement| advertisement.interfaces.is_empty());
-        let named = selecting.iter().flat_map(|advertisement| &advertisement.interfaces).cloned();
-        let interfaces: BTreeSet<String> =
-            if everywhere { BTreeSet::new() } else { named.collect() };
-        let links = ports.iter().filter(|link| interfaces.contains(&link.name));
-        let links: BTreeSet<_> = links.map(|link| link.index).collect();
-        if let Some(first) = facts.addresses.first().filter(|_| !everywhere && links.is_empty()) {
-            return Err(Why::NoInterface(*first));
-        }
-        let (addresses, pool) = (facts.addresses.clone(), share.pool.clone());
-        let uid = facts.uid.clone();
-        Ok(Announcement { uid, addresses, pool, interfaces, links, claim: 0 })
-    }
-
-    fn own_slices(&self, service: &ServiceKey) -> impl Iterator<Item = &SliceFacts> {
-        self.slices_of.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key))
-    }
-
-    fn has_endpoint(&self, service: &ServiceKey) -> bool {
-        self.own_slices(service).any(|slice| slice.usable)
-    }
-
-    /// The nodes with a usable endpoint; only worked out where it matters.
-    fn endpoint_nodes(&self, service: &ServiceKey) -> BTreeSet<NodeName> {
-        let local = |facts: &ServiceFacts| facts.traffic == Traffic::Local;
-        if !self.services.get(service).is_some_and(local) {
-            return BTreeSet::new();
-        }
-        self.own_slices(service).flat_map(|slice| slice.nodes.iter().cloned()).collect()
-    }
-}
-
-/// The pool that the addresses of a Service are from. One that exists and cannot be read, which a
-/// restarted speaker may find, says nothing of its addresses: then the controller's word counts.
-fn pool_of<'a>(facts: &'a ServiceFacts, config: &'a Config) -> Result<&'a PoolName, Why> {
-    let first = facts.addresses.first().ok_or(Why::NoAddress)?;
-    match config.pool_of(*first) {
-        Some(pool) if facts.addresses.iter().all(|address| pool.contains(*address)) => {
-            Ok(&pool.name)
-        }
-        Some(_) => Err(Why::NotInPool),
-        None => {
-            let named = facts.pool.as_ref();
-            named.filter(|pool| config.unreadable_pools.contains(*pool)).ok_or(Why::NotInPool)
         }
     }
 }

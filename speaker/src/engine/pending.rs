@@ -8,7 +8,6 @@ use std::time::Duration;
 use crds::model::group::Group;
 use crds::model::ids::{IfIndex, MacAddr, NodeName};
 
-use super::turn::OFFER;
 use crate::moment::Moment;
 
 /// When the probes of a first claim are sent (RFC 5227 section 2.1.1, at the pace of a data centre),
@@ -28,6 +27,8 @@ const DEFERENCE: Duration = Duration::from_millis(400);
 /// Nobody gives up an address without a successor that claims it, or a reason that all see. The
 /// claim may have been lost; by now it was repeated.
 const SUCCESSION: Duration = Duration::from_millis(300);
+/// An offer that was not taken within this goes to the next.
+const OFFER: Duration = Duration::from_millis(150);
 /// One that did not take an offer is not asked again for this long, if there are others.
 const SPURNED: Duration = Duration::from_secs(1);
 

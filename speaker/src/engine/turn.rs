@@ -22,12 +22,12 @@ use crds::model::group::Group;
 use crds::model::ids::{NodeName, ServiceKey};
 
 use super::Settings;
-use super::cluster::{Cluster, Intent, Share};
+use super::cluster::{Cluster, Intent};
 use super::defect::{Defect, has};
 use super::heirs::Heirs;
 use super::peers::Peers;
 use super::pending::{Pending, Probed};
-use super::standing::{Announcement, Standing};
+use super::standing::Standing;
 use crate::announce::desired::PortSpec;
 use crate::facts::Order;
 use crate::moment::Moment;
@@ -36,8 +36,10 @@ use crate::ownership::claim::{Claim, Held, Rank};
 use crate::ownership::life::Life;
 use crate::ownership::statement::Phase;
 
-/// An offer that was not taken within this goes to the next.
-pub(super) const OFFER: Duration = Duration::from_millis(150);
+mod claims;
+mod standings;
+mod succession;
+
 /// How long an agent may stay away while its node lives, before its groups change hands.
 const AWAY: Duration = Duration::from_mins(1);
 /// The same where nothing but an ARP answer speaks for the node: a switch may give that for a
@@ -46,8 +48,6 @@ const AWAY_UNHEARD: Duration = Duration::from_secs(20);
 /// How long an agent that is just starting is waited for, where its node announced the group when
 /// all agents were there last.
 const STARTING: Duration = Duration::from_secs(3);
-/// One that has just come, or come back, is given nothing by order.
-const STEADY: Duration = Duration::from_secs(10);
 /// An heir that has not acted by now sees things differently: the choice falls by lot alone, which
 /// depends on less.
 const BY_LOT: Duration = Duration::from_millis(400);
@@ -99,22 +99,12 @@ impl Turn<'_> {
         } else {
             self.settle(group, &ballots)
         };
-        let standing = |share: Share<'_>, verdict: &Result<Role, Why>| match verdict {
-            Err(why) => Standing::Silent(why.clone()),
-            Ok(Role::Owner) => self.announced(&share, None),
-            Ok(Role::Holder(owner)) => self.announced(&share, Some(owner)),
-            // Of a group that has just been united some may be held here.
-            Ok(Role::Deputy(owner)) if self.holds_some(&share) => {
-                self.announced(&share, Some(owner))
-            }
-            Ok(Role::Deputy(owner)) => self.deputising(&share, owner),
-        };
         parts
             .into_iter()
             .map(|(service, part)| {
                 let standing = part.map(|part| match part {
                     Err(why) => Standing::Silent(why),
-                    Ok(share) => standing(share, &verdict),
+                    Ok(share) => self.standing(&share, &verdict),
                 });
                 (service.clone(), standing)
             })
@@ -179,27 +169,6 @@ impl Turn<'_> {
             Some(successor) => self.offer(group, successor),
         }
         Ok(Role::Owner)
-    }
-
-    /// To whom a move order in force sends the group.
-    fn ordered(
-        &mut self,
-        group: &Group,
-        held: &Held,
-        candidates: &[Candidate<'_>],
-    ) -> Option<NodeName> {
-        let key = group.addresses.first()?;
-        let order =
-            self.orders.iter().find(|order| order.address == *key && order.claim == held.counter);
-        let to = &order?.to;
-        let since = self.peers.lives().belief(to)?.since;
-        if self.now < since + STEADY {
-            // The order may be older than its return.
-            self.pending.wake_at(group, since + STEADY);
-            return None;
-        }
-        let is_able = candidates.iter().any(|candidate| candidate.node == to) && self.is_able(to);
-        is_able.then(|| to.clone())
     }
 
     /// Another owns it.
@@ -328,247 +297,6 @@ impl Turn<'_> {
     fn has_owner(&mut self, key: &IpAddr) {
         self.pending.has_owner(key);
         self.heirs.forget(key);
-    }
-
-    /// Claims all addresses of `group` that this member does not hold under the highest claim,
-    /// above every claim that is known; `from` is an owner that lives and is succeeded.
-    fn claim(&mut self, group: &Group, from: Option<&NodeName>) {
-        let rank = if self.peers.sees_most() { Rank::Firm } else { Rank::Provisional };
-        let records = group.services.iter().filter_map(|service| self.recorded.get(service));
-        let recorded = records.map(|(_, claim)| *claim).max().unwrap_or(0);
-        for address in &group.addresses {
-            let (book, lives) = (self.peers.book(), self.peers.lives());
-            let others = || book.claims(address).filter(|claim| claim.node != book.me());
-            let highest = others().map(|claim| claim.held.counter).max().unwrap_or(0);
-            let rival = others()
-                .filter(|claim| lives.is_alive(claim.node) || Some(claim.node) == from)
-                .max();
-            // What is handed over stays as certain as it was.
-            let is_given = |rival: &Claim<'_>| {
-                rival.held.offer.as_ref() == Some(book.me()) || Some(rival.node) == from
-            };
-            let given = rival.as_ref().filter(|rival| is_given(rival));
-            let rank = given.map_or(rank, |rival| rank.max(rival.held.rank));
-            let mine = book.held(address);
-            let is_highest = mine.is_some_and(|held| {
-                rival.as_ref().is_none_or(|rival| Claim { held, node: book.me() } > *rival)
-                    && held.rank >= rank
-            });
-            let counter = match mine {
-                Some(held) if is_highest => held.counter,
-                Some(held) if rival.is_none() => held.counter.max(highest),
-                Some(held) => held.counter.max(highest) + 1,
-                None => highest.max(recorded) + 1,
-            };
-            let rank = mine.map_or(rank, |held| held.rank.max(rank));
-            if mine.is_none() && lives.iter().any(|(_, life)| life != Life::Present) {
-                self.pending.take_blindly(*address);
-            }
-            self.peers.book_mut().hold(*address, Some(Held { rank, counter, offer: None }));
-        }
-    }
-
-    /// Offers the group to `successor`, and goes on answering.
-    fn offer(&mut self, group: &Group, successor: NodeName) {
-        self.claim(group, None);
-        let successor = self.pending.offer(group, successor, self.now);
-        if has(self.settings, Defect::SkipAcknowledgement) {
-            return self.drop_all(group);
-        }
-        for address in &group.addresses {
-            let held = self.peers.book().held(address).cloned();
-            let offer = Some(successor.clone());
-            let held = held.map(|held| Held { offer, ..held });
-            self.peers.book_mut().hold(*address, held);
-        }
-    }
-
-    /// Gives up every address to which another who lives has the higher claim.
-    fn yield_to_higher(&mut self, group: &Group) {
-        if has(self.settings, Defect::IgnoreClaims) {
-            return;
-        }
-        let (book, lives) = (self.peers.book(), self.peers.lives());
-        let lost = |address: &IpAddr| {
-            let living = book
-                .claims(address)
-                .filter(|claim| claim.node == book.me() || lives.is_alive(claim.node));
-            let highest = living.max()?.node;
-            (highest != book.me()).then(|| (*address, highest.clone()))
-        };
-        let lost: Vec<(IpAddr, NodeName)> = group.addresses.iter().filter_map(lost).collect();
-        for (address, winner) in lost {
-            if self.peers.book_mut().hold(address, None) {
-                self.pending.part_with(address, self.peers.paths_to(&winner));
-            }
-        }
-    }
-
-    fn drop_all(&mut self, group: &Group) {
-        for address in &group.addresses {
-            self.peers.book_mut().hold(*address, None);
-        }
-    }
-
-    /// Who takes the group after `before`, in the order that everybody computes alike; `lost` is
-    /// whose groups are being spread.
-    fn heir(
-        &mut self,
-        group: &Group,
-        ballots: &[&Ballot<'_>],
-        before: Option<&NodeName>,
-        lost: Option<&NodeName>,
-    ) -> Option<NodeName> {
-        let spurned = self.pending.spurned(group, self.now);
-        let mut able: Vec<Candidate<'_>> = self
-            .electorate
-            .candidates(group.hash, ballots)
-            .filter(|candidate| Some(candidate.node) != before && self.is_able(candidate.node))
-            .collect();
-        prefer(&mut able, |candidate| self.has_interface(candidate.node, ballots));
-        prefer(&mut able, |candidate| self.is_whole(candidate.node));
-        prefer(&mut able, |candidate| !spurned.contains(candidate.node));
-        self.heirs.choose(group, &able, lost, self.peers.book())
-    }
-
-    /// Who takes the group after `before` by lot alone.
-    fn by_lot(
-        &self,
-        group: &Group,
-        ballots: &[&Ballot<'_>],
-        before: &NodeName,
-    ) -> Option<NodeName> {
-        let may = |node: &NodeName| node != before && self.is_able(node);
-        self.electorate.elect(group.hash, ballots, may).cloned()
-    }
-
-    /// Whether `node` can take addresses now.
-    fn is_able(&self, node: &NodeName) -> bool {
-        let book = self.peers.book();
-        if node == book.me() {
-            return self.can_serve() && !self.is_leaving();
-        }
-        let statement = book.of(node);
-        let is_ready = statement.is_some_and(|statement| {
-            statement.head.phase == Phase::Ready && !statement.head.links.is_empty()
-        });
-        is_ready && self.peers.lives().is_present(node)
-    }
-
-    /// Whether `node` has all the links it ever had.
-    fn is_whole(&self, node: &NodeName) -> bool {
-        self.peers.book().of(node).is_some_and(|statement| statement.head.whole)
-    }
-
-    /// Whether this member has a link to answer on.
-    fn can_serve(&self) -> bool {
-        !self.ports.is_empty() && !self.peers.book().mine().head.links.is_empty()
-    }
-
-    fn is_leaving(&self) -> bool {
-        self.peers.book().mine().head.phase == Phase::Leaving
-    }
-
-    fn is_candidate(&self, group: &Group, ballots: &[&Ballot<'_>], node: &NodeName) -> bool {
-        self.electorate.candidates(group.hash, ballots).any(|candidate| candidate.node == node)
-    }
-
-    /// Whether `node` has one of the interfaces that the advertisements name, if they name any.
-    fn has_interface(&self, node: &NodeName, ballots: &[&Ballot<'_>]) -> bool {
-        let book = self.peers.book();
-        let links = book.of(node).into_iter().flat_map(|statement| &statement.head.links);
-        let names: BTreeSet<&String> = links.map(|link| &link.name).collect();
-        let mut all = ballots.iter().flat_map(|ballot| &ballot.advertisements);
-        all.any(|advertisement| {
-            advertisement.interfaces.is_empty()
-                || advertisement.interfaces.iter().any(|name| names.contains(name))
-        })
-    }
-
-    /// Whose claim to the group was the highest.
-    fn last_holder(&self, group: &Group) -> Option<NodeName> {
-        let book = self.peers.book();
-        let claims = group.addresses.iter().flat_map(|address| book.claims(address));
-        claims.max().map(|claim| claim.node.clone())
-    }
-
-    /// Who announced it by the API's record, if that one can take it.
-    fn recorded(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
-        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
-        let (node, _) = recorded.next()?;
-        let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
-        is_able.then(|| node.clone())
-    }
-
-    /// Who announced it by the API's record, if that one cannot take it now and may soon: its agent
-    /// is just starting, or has not been heard of at all, as when all start at once.
-    fn expected(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
-        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
-        let (node, _) = recorded.next()?;
-        let is_late = match self.peers.lives().belief(node) {
-            None => *node != *self.peers.book().me(),
-            Some(belief) => belief.life != Life::Gone && !self.is_able(node),
-        };
-        (is_late && self.is_candidate(group, ballots, node)).then(|| node.clone())
-    }
-
-    /// Whether it was announced when this member began, by the API's record.
-    fn was_recorded(&self, group: &Group) -> bool {
-        group.addresses.iter().any(|address| self.served.contains(address))
-    }
-
-    fn is_recorded_here(&self, group: &Group) -> bool {
-        let me = self.peers.book().me();
-        group.services.iter().any(|it| self.recorded.get(it).is_some_and(|(node, _)| node == me))
-    }
-
-    fn holds_some(&self, share: &Share<'_>) -> bool {
-        let announcement = self.announcement(share).ok();
-        let mut addresses = announcement.iter().flat_map(|it| &it.addresses);
-        addresses.any(|address| self.peers.book().held(address).is_some())
-    }
-
-    fn announced(&self, share: &Share<'_>, owner: Option<&NodeName>) -> Standing {
-        let book = self.peers.book();
-        let mut announcement = match self.announcement(share) {
-            Ok(announcement) => announcement,
-            Err(why) => return Standing::Silent(why),
-        };
-        announcement.addresses.retain(|address| book.held(address).is_some());
-        if let Some(owner) = owner.filter(|_| announcement.addresses.is_empty()) {
-            return Standing::Silent(Why::OtherNode(owner.clone()));
-        }
-        let held = announcement.addresses.iter().filter_map(|address| book.held(address));
-        announcement.claim = held.map(|held| held.counter).max().unwrap_or(0);
-        Standing::Announced(announcement)
-    }
-
-    fn deputising(&self, share: &Share<'_>, owner: &NodeName) -> Standing {
-        let mut announcement = match self.announcement(share) {
-            Ok(announcement) => announcement,
-            Err(why) => return Standing::Silent(why),
-        };
-        // Of a group that has just been united some may be held by another who is there.
-        let held = self.peers.book().of(owner).map(|statement| &statement.holdings);
-        announcement
-            .addresses
-            .retain(|address| held.is_some_and(|held| held.contains_key(address)));
-        if announcement.addresses.is_empty() {
-            return Standing::Silent(Why::OtherNode(owner.clone()));
-        }
-        let macs = self.peers.macs_of(owner);
-        Standing::Deputising { owner: owner.clone(), macs, announcement }
-    }
-
-    fn announcement(&self, share: &Share<'_>) -> Result<Announcement, Why> {
-        self.cluster.announcement(share, self.peers.book().me(), self.ports)
-    }
-}
-
-/// Keeps those that are `wanted`, if there are any.
-fn prefer(candidates: &mut Vec<Candidate<'_>>, wanted: impl Fn(&Candidate<'_>) -> bool) {
-    if candidates.iter().any(&wanted) {
-        candidates.retain(wanted);
     }
 }
 

@@ -176,3 +176,6 @@ impl Watch {
         acts
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,7 @@
 //! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them,
 //! and be answered twice for a second at most; nothing may move but what one of them allows to.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-
-use crds::model::ids::MacAddr;
 
 use crate::fault::{Episode, Fault, LINGER};
 use crate::judge::Watch;
@@ -18,6 +15,8 @@ use crate::node::{self, NodeId};
 use crate::services;
 use crate::time::{At, MS, SEC, show};
 use crate::world::{Violation, World};
+
+mod moves;
 
 /// Everything is served so long after all began.
 const BEGINNING: At = 7 * SEC;
@@ -177,97 +176,6 @@ impl World {
         }
     }
 
-    /// I3, I4, I5: an address is at another MAC now.
-    pub(crate) fn changed(&mut self, client: usize, address: Ipv4Addr, from: MacAddr, to: MacAddr) {
-        let place =
-            |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
-        self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
-        let context: Vec<&Episode> = self.context(self.now).collect();
-        if self.now < BEGINNING
-            || self.is_ordered(address, to)
-            || node::owner_of(from).is_some_and(|(id, _)| !self.may_announce(id, address))
-            || context.iter().any(|episode| self.may_move(episode, address, from, to))
-            || may_move_together(&context, from, to)
-            || self.are_all_troubled(&context, from)
-            || self.unites(address, to)
-        {
-            return;
-        }
-        let agents = |episode: &&Episode| {
-            matches!(
-                episode.fault,
-                Fault::Kill(_)
-                    | Fault::Hang(_)
-                    | Fault::Restart(_)
-                    | Fault::Rollout
-                    | Fault::ClockJump(..)
-            )
-        };
-        let invariant = match context[..] {
-            [] => "R7",
-            _ if context.iter().any(|episode| episode.fault == Fault::RestartAll) => "I5",
-            _ if context.iter().all(agents) => "I3",
-            _ => "I4",
-        };
-        let text = format!("{address} moved from {} to {} without need", place(from), place(to));
-        self.broken(invariant, text);
-    }
-
-    /// Whether all agents were away at some time, that of the owner among them: those who are back
-    /// first never met it.
-    fn are_all_troubled(&self, context: &[&Episode], from: MacAddr) -> bool {
-        let victims: BTreeSet<NodeId> =
-            context.iter().filter_map(|episode| episode.fault.troubles()).collect();
-        let owner = node::owner_of(from).map(|(id, _)| id);
-        victims.len() == self.nodes.len() && owner.is_some_and(|id| victims.contains(&id))
-    }
-
-    /// Whether `to` owns another address of the group: two groups have become one.
-    fn unites(&self, address: Ipv4Addr, to: MacAddr) -> bool {
-        let to = node::owner_of(to).map(|(id, _)| id);
-        let services = self.truth.services.iter();
-        let mut groups = services.map(|(key, _)| self.truth.group(key));
-        let group = groups.find(|group| group.contains(&std::net::IpAddr::V4(address)));
-        group.into_iter().flatten().any(|other| match other {
-            std::net::IpAddr::V4(v4) => v4 != address && self.owner_now(v4) == to,
-            std::net::IpAddr::V6(_) => false,
-        })
-    }
-
-    fn may_move(&self, episode: &Episode, address: Ipv4Addr, from: MacAddr, to: MacAddr) -> bool {
-        let returns = |id: NodeId| node::owner_of(to).is_some_and(|(owner, _)| owner == id);
-        // Of two nodes neither sees more than half: whoever was away for so short a time that it
-        // has not fallen silent has the better claim.
-        let lasted = episode.end.map(|end| end - episode.begin);
-        if self.nodes.len() == 2
-            && episode.fault.bereaves().is_some_and(returns)
-            && lasted.is_some_and(|lasted| lasted < CLEAN)
-        {
-            return true;
-        }
-        let leaves = |id: NodeId| {
-            let at = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
-            at(from) && !at(to)
-        };
-        let fault = &episode.fault;
-        // Agents that all start anew know who had what by the records alone.
-        let forgets = *fault == Fault::RestartAll && !self.records_are_true(episode.begin);
-        fault.blinds()
-            || forgets
-            || fault.bereaves().is_some_and(leaves)
-            || fault.empties().is_some_and(leaves)
-            || (self.blind_witness && fault.troubles().is_some_and(leaves))
-            || self.concerns(episode, address)
-    }
-
-    /// Whether agents that started since then could read from the API who had what.
-    pub(crate) fn records_are_true(&self, since: At) -> bool {
-        let mut touching = self.episodes.values().filter(|it| it.touches(since, self.now));
-        !touching.any(|episode| {
-            matches!(episode.fault, Fault::ApiOutage | Fault::StaleWatch(_) | Fault::OldRecords)
-        })
-    }
-
     /// Whether a change to Services is about `address`.
     fn concerns(&self, episode: &Episode, address: Ipv4Addr) -> bool {
         let numbers = match &episode.fault {
@@ -326,28 +234,4 @@ impl World {
             self.broken("convergence", text);
         }
     }
-}
-
-/// Whether several faults together may have moved an address, though none of them alone: the heir of
-/// one's victim may be the victim of another, or its watcher, or its deputy. One of them must be
-/// such that addresses move at all, and one must have befallen either of the two nodes.
-fn may_move_together(context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
-    let nodes = [from, to].map(|mac| node::owner_of(mac).map(|(id, _)| id));
-    let moves = |fault: &Fault| {
-        fault.bereaves().or_else(|| fault.empties()).is_some() || *fault == Fault::RestartAll
-    };
-    let restarts = |it: &&Episode| matches!(it.fault, Fault::Rollout | Fault::RestartAll);
-    let befallen = |it: &&Episode| it.fault.troubles().is_some_and(|id| nodes[0] == Some(id));
-    // Those who start anew find its owner's agent away, and never met it.
-    if context.iter().any(restarts) && context.iter().any(befallen) {
-        return true;
-    }
-    context.len() > 1
-        && context.iter().any(|episode| moves(&episode.fault))
-        && context.iter().any(|episode| {
-            let victim = episode.fault.bereaves().or_else(|| episode.fault.empties());
-            let victim = victim.or_else(|| episode.fault.troubles());
-            victim.is_some_and(|id| nodes.contains(&Some(id)))
-                || matches!(episode.fault, Fault::Rollout | Fault::RestartAll)
-        })
 }

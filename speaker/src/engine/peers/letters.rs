@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crds::model::ids::{IfIndex, MacAddr, NodeName};
-use rand::Rng as _;
 
 use super::super::effect::Effect;
 use super::Peers;
@@ -11,12 +10,6 @@ use crate::moment::Moment;
 use crate::ownership::life::Life;
 use crate::ownership::statement::{Part, Phase};
 use crate::ownership::word::{Entry, Letter, Whom, Word};
-
-/// How often one that is missing and says something is asked whether it is there.
-const INQUIRE_EVERY: Duration = Duration::from_millis(200);
-
-/// One that was heard this recently is there, whatever others say: a verdict takes longer.
-const HEARD_COUNTS_FOR: Duration = Duration::from_millis(250);
 
 impl Peers {
     pub(super) fn letter(
@@ -45,7 +38,7 @@ impl Peers {
             }
             return;
         }
-        self.acquainted.insert(from.clone());
+        self.hearsay.acquaint(&from);
         self.inquire(&from, started, now, effects);
         match word {
             Word::Ask { nonce, version, missed } => {
@@ -78,7 +71,7 @@ impl Peers {
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, now);
                     }
-                    self.hearsay(node, gone, now);
+                    self.hear_of(node, gone, now);
                 }
                 self.sync.report(&from);
                 if reply {
@@ -102,48 +95,6 @@ impl Peers {
                 }
             }
         }
-    }
-
-    /// By another's word `node` is gone, or is not. That counts until it speaks itself.
-    fn hearsay(&mut self, node: NodeName, gone: bool, now: Moment) {
-        if gone && !self.acquainted.contains(&node) && self.lives.is_present(&node) {
-            self.believe(&node, Life::Gone, now);
-        }
-        if gone {
-            self.said_gone.insert(node);
-        } else {
-            self.said_gone.remove(&node);
-        }
-    }
-
-    /// Others know a later life of this member: the clock was set back. This one must be the latest.
-    fn restart_as(&mut self, started: u64, now: Moment, effects: &mut Vec<Effect>) {
-        let outcome = self.mesh.restart_as(started, now);
-        self.book.set_head(|head| head.started = started);
-        self.mesh_outcome(outcome, None, now, effects);
-    }
-
-    /// One that is taken for gone or away says something: it is asked whether it is there, since what
-    /// it said may be old.
-    fn inquire(&mut self, from: &NodeName, started: u64, now: Moment, effects: &mut Vec<Effect>) {
-        let is_missing = matches!(self.lives.of(from), Life::Away | Life::Gone | Life::Hidden);
-        let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
-        let asked = self.inquiries.get(from).map(|(_, sent)| *sent);
-        let is_due = asked.is_none_or(|sent| now.since(sent) >= INQUIRE_EVERY);
-        if is_missing && is_known && is_due {
-            let nonce = self.nonces.next_u64() | 1;
-            self.inquiries.insert(from.clone(), (nonce, now));
-            let ask = self.ask_of(from, nonce, now);
-            self.tell(from, ask, effects);
-        }
-    }
-
-    /// The question to `node` whether it is there.
-    pub(super) fn ask_of(&self, node: &NodeName, nonce: u64, now: Moment) -> Word {
-        let gone = self.lives.belief(node).filter(|belief| belief.life == Life::Gone);
-        let silence = gone.map_or(0, |belief| now.since(belief.since).as_millis());
-        let missed = u64::try_from(silence).unwrap_or(u64::MAX);
-        Word::Ask { nonce, version: self.book.mine().version, missed }
     }
 
     /// Whether `from`, which has taken us for gone for so long, shows that our clock stood still.
@@ -184,21 +135,20 @@ impl Peers {
         effects: &mut Vec<Effect>,
     ) {
         let from = &whom.node;
-        let inquired = self.inquiries.get(from).filter(|(asked, _)| *asked == nonce);
-        let inquired = inquired.map(|(_, sent)| *sent);
+        let inquired = self.returns.asked(from, nonce);
         let Some(sent) = self.watch.answered(from, nonce).or(inquired) else { return };
-        self.inquiries.remove(from);
+        self.returns.answered(from);
         self.contacts.answered(from, sent);
-        self.proof = self.proof.max(Some(sent));
+        self.touch.prove(sent);
         self.compare(from, whom.started, version, now);
         // A new life counts once it says that it is ready; and one that was gone, once it has said
         // what it holds now.
         if !self.is_current(whom) || !self.is_up_to_date(whom, version) {
             return;
         }
-        self.heard_lately.insert(from.clone(), sent);
+        self.hearsay.heard(from, sent);
         let doubted = self.watch.settle(from);
-        let vouched = self.vouching.remove(from);
+        let vouched = self.hearsay.take_vouching(from);
         let was_present = self.lives.is_present(from);
         self.believe(from, Life::Present, now);
         for nonce in doubted.into_iter().chain(vouched) {
@@ -207,18 +157,6 @@ impl Peers {
         if !was_present && doubted.is_none() {
             self.tell_heard(from, 0, effects);
         }
-    }
-
-    /// Whether what is known of this member may be believed now that it is heard: of one that was
-    /// gone only its latest statement, since it may have given up what it held. Otherwise that is
-    /// believed as soon as it comes.
-    fn is_up_to_date(&mut self, whom: &Whom, version: u64) -> bool {
-        let was_gone = matches!(self.lives.of(&whom.node), Life::Gone | Life::Hidden);
-        if was_gone && self.book.is_behind(&whom.node, whom.started, version) {
-            self.returning.insert(whom.node.clone(), (whom.started, version));
-            return false;
-        }
-        true
     }
 
     fn part(&mut self, from: &NodeName, part: Part, now: Moment, effects: &mut Vec<Effect>) {
@@ -239,11 +177,7 @@ impl Peers {
         self.sync.has(&node);
         self.touched.addresses.extend(news.addresses);
         self.touched.yielded.extend(news.yielded);
-        let has_returned = self
-            .returning
-            .get(&node)
-            .is_some_and(|(started, version)| !self.book.is_behind(&node, *started, *version));
-        if has_returned {
+        if self.has_returned(&node) {
             self.believe(&node, Life::Present, now);
         }
         let Some(after) = self.book.of(&node).map(|statement| statement.head.clone()) else {
@@ -256,8 +190,7 @@ impl Peers {
             self.greet(&node, effects);
         } else if self.lives.belief(&node).is_none() {
             // By hearsay: it counts as there until a watcher says otherwise.
-            let gone = self.said_gone.contains(&node);
-            self.believe(&node, if gone { Life::Gone } else { Life::Present }, now);
+            self.believe(&node, self.hearsay.first_belief(&node), now);
         }
         if before.as_ref() != Some(&after) {
             self.touched.members.insert(node);
@@ -265,73 +198,8 @@ impl Peers {
         }
     }
 
-    fn suspect(&mut self, whom: &Whom, nonce: u64, now: Moment, effects: &mut Vec<Effect>) {
-        let mine = &self.book.mine().head;
-        if whom.node == mine.node {
-            if whom.started == mine.started {
-                self.tell_own(nonce, effects);
-            }
-            return;
-        }
-        if !self.is_current(whom) {
-            return;
-        }
-        self.suspected(&whom.node, nonce, now);
-        if self.vouching.insert(whom.node.clone(), nonce) != Some(nonce) {
-            self.watch.hurry(&whom.node, now);
-        }
-    }
-
-    /// Says to all that we are there.
-    fn tell_own(&mut self, nonce: u64, effects: &mut Vec<Effect>) {
-        let mine = self.book.mine();
-        let whom = Whom { node: mine.head.node.clone(), started: mine.head.started };
-        let word = Word::Hears { whom, nonce, version: mine.version };
-        self.tell_all(word, effects);
-    }
-
-    fn hears(&mut self, from: &NodeName, whom: &Whom, nonce: u64, version: u64, now: Moment) {
-        if whom.node == *self.book.me() || !self.is_current(whom) {
-            return;
-        }
-        self.heard_lately.insert(whom.node.clone(), now);
-        self.watch.veto(&whom.node, nonce);
-        match self.lives.of(&whom.node) {
-            Life::Suspected(doubted) if doubted == nonce || nonce == 0 => {
-                self.believe(&whom.node, Life::Present, now);
-            }
-            Life::Away | Life::Gone | Life::Hidden if self.is_up_to_date(whom, version) => {
-                self.believe(&whom.node, Life::Present, now);
-            }
-            _ => {}
-        }
-        if self.book.is_behind(&whom.node, whom.started, version) {
-            self.sync.want(&whom.node, from, now);
-        }
-    }
-
-    fn verdict(&mut self, whom: &Whom, gone: bool, now: Moment, effects: &mut Vec<Effect>) {
-        let mine = &self.book.mine().head;
-        if whom.node == mine.node {
-            if whom.started == mine.started {
-                self.tell_own(0, effects);
-            }
-            return;
-        }
-        if !self.is_current(whom) {
-            return;
-        }
-        // Whoever gave it may hear nobody itself.
-        let heard = self.heard_lately.get(&whom.node);
-        if heard.is_some_and(|at| now.since(*at) < HEARD_COUNTS_FOR) {
-            return;
-        }
-        self.watch.settle(&whom.node);
-        self.believe(&whom.node, if gone { Life::Gone } else { Life::Away }, now);
-    }
-
     /// Whether this life of the member is the one whose claims count.
-    fn is_current(&self, whom: &Whom) -> bool {
+    pub(super) fn is_current(&self, whom: &Whom) -> bool {
         self.book.of(&whom.node).is_some_and(|known| known.head.started == whom.started)
     }
 }

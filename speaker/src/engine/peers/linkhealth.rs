@@ -83,7 +83,7 @@ impl Peers {
         self.health.heard.retain(|link, _| ports.contains(link));
         self.health.still.retain(|link, _| ports.contains(link));
         self.health.dead.retain(|link| ports.contains(link));
-        let in_touch = self.proof.is_some_and(|proof| now.since(proof) < MUTE_AFTER);
+        let in_touch = self.touch.proof().is_some_and(|proof| now.since(proof) < MUTE_AFTER);
         if ports.len() < 2 || !in_touch {
             // With one link, the watch finds out; and who hears nobody learns nothing here.
             self.health.heard.values_mut().for_each(|at| *at = (*at).max(now - MUTE_AFTER / 2));

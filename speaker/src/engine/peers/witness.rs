@@ -76,7 +76,7 @@ impl Peers {
                 self.tell_links();
             }
             // A question of ours came back: the wire works, and so do we.
-            self.proof = self.proof.max(Some(now));
+            self.touch.prove(now);
         } else if heard.source == heard.mac && holds(&node) {
             self.watch.seen_answering(&node, now);
         }

@@ -1,13 +1,16 @@
-//! One member in this one's charge: asking it, and judging it.
+//! One member in this one's charge: what is known by asking it, and when it is asked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crds::model::ids::NodeName;
 
-use super::doubt::{Company, DOUBT, Doubt, Finding, round_after};
+use super::doubt::Doubt;
 use super::{Act, Surroundings};
 use crate::moment::Moment;
+
+mod absent;
+mod verdict;
 
 /// How often a member that is there is asked.
 const ASK_EVERY: Duration = Duration::from_millis(125);
@@ -18,16 +21,8 @@ const ASK_MISSING_EVERY: Duration = Duration::from_millis(400);
 const ANSWER_WITHIN: Duration = Duration::from_millis(80);
 /// This many misses in a row are a suspicion.
 pub(super) const MISSES: u32 = 2;
-/// Without a witness on the wire that ever answered, only the mesh's word counts, after this.
-const BLIND_DOUBT: Duration = Duration::from_secs(2);
-/// After somebody else has heard the one we miss, it is not missed again for this long.
-const HUSH: Duration = Duration::from_secs(1);
 /// How often the kernel of a member is asked while its agent is away.
 const NODE_EVERY: Duration = Duration::from_millis(200);
-/// How long the wire alone may speak for an agent: a switch may answer from memory.
-const WIRE_ALONE: Duration = Duration::from_secs(5);
-/// And how long an answer there counts.
-const WIRE_COUNTS_FOR: Duration = Duration::from_millis(450);
 /// How often it is asked in health until it has answered once.
 const WITNESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -160,15 +155,6 @@ impl Charge {
         }
     }
 
-    /// One that nothing but the wire speaks for is left in peace while that does, for a while.
-    fn rely_on_wire(&mut self, now: Moment) {
-        if let (Some(begun), Some(answered)) = (self.wire_alone, self.answered_on_wire)
-            && now < begun + WIRE_ALONE
-        {
-            self.hush = self.hush.max(answered + WIRE_COUNTS_FOR);
-        }
-    }
-
     /// Counts the answers that did not come in time; the first is asked for again at once.
     fn expire(&mut self, now: Moment) {
         let before = self.pending.len();
@@ -190,163 +176,5 @@ impl Charge {
         let nonce = (around.nonce)();
         self.pending.insert(nonce, now);
         acts.push(Act::Ask { node: node.clone(), nonce, everywhere });
-    }
-
-    fn look_into(
-        &mut self,
-        node: &NodeName,
-        around: &mut Surroundings<'_>,
-        now: Moment,
-        acts: &mut Vec<Act>,
-    ) {
-        let Some(doubt) = &mut self.doubt else { return };
-        if doubt.is_vetoed {
-            // The others reach it: the way between us and it is broken, not the member.
-            self.doubt = None;
-            self.misses = 0;
-            self.hush = now + HUSH;
-            return;
-        }
-        if doubt.keeps_company(around) == Company::Late {
-            *doubt = Doubt::new(doubt.nonce, now);
-        }
-        if now < doubt.next_round {
-            return;
-        }
-        let (nonce, since) = (doubt.nonce, doubt.since);
-        // Its kernel has said that the process ended, so the node was there a moment ago.
-        let hung_up = around.lives.belief(node).is_some_and(|belief| belief.hung_up);
-        let is_due = now >= since + if hung_up { 2 * DOUBT } else { DOUBT };
-        doubt.next_round = now + round_after(now.since(since));
-        if is_due && let Some(finding) = self.finding(node, since, around, now) {
-            self.doubt = None;
-            self.misses = 0;
-            self.pending.clear();
-            self.next_ask = now + ASK_MISSING_EVERY;
-            self.next_question = now + NODE_EVERY;
-            acts.push(match finding {
-                Finding::Gone => Act::Verdict { node: node.clone(), gone: true },
-                Finding::Away => Act::Verdict { node: node.clone(), gone: false },
-                Finding::Innocent => {
-                    self.wire_alone.get_or_insert(now);
-                    Act::Hears { node: node.clone(), nonce }
-                }
-            });
-            return;
-        }
-        acts.push(Act::Suspect { node: node.clone(), nonce });
-        self.ask(node, true, around, now, acts);
-        acts.push(Act::Question(node.clone()));
-        acts.push(Act::Count);
-    }
-
-    /// What the questions since `since` have shown, unless it is too early to say.
-    fn finding(
-        &self,
-        node: &NodeName,
-        since: Moment,
-        around: &Surroundings<'_>,
-        now: Moment,
-    ) -> Option<Finding> {
-        let after = |moment: Option<Moment>| moment.is_some_and(|moment| moment >= since);
-        // What answers for one whose process has ended, by its kernel's word, or that has always
-        // spoken by frames and does not any more, is a switch, from memory.
-        let hung_up = around.lives.belief(node).is_some_and(|belief| belief.hung_up);
-        let is_enough = !(around.spoke_by_frame)(node)
-            && self.wire_alone.is_none_or(|begun| now < begun + WIRE_ALONE);
-        if after(self.answered_on_wire) && !hung_up && is_enough {
-            return Some(Finding::Innocent);
-        }
-        if after(self.testified) {
-            return Some(Finding::Away);
-        }
-        // Whoever hears nobody may be the one that is cut off, and must conclude nothing.
-        around.heard_since(since)?;
-        if self.has_witness {
-            return Some(Finding::Gone);
-        }
-        if hung_up {
-            return Some(Finding::Away);
-        }
-        (now >= since + BLIND_DOUBT && (around.mesh_lost)(node)).then_some(Finding::Gone)
-    }
-
-    /// A member whose agent is away: it is its node that must go on answering.
-    pub(super) fn watch_node(
-        &mut self,
-        node: &NodeName,
-        around: &mut Surroundings<'_>,
-        now: Moment,
-        acts: &mut Vec<Act>,
-    ) {
-        if let Some(doubt) = &mut self.doubt {
-            let since = doubt.since;
-            if doubt.keeps_company(around) == Company::Late {
-                *doubt = Doubt::new(doubt.nonce, now);
-            } else if self.testified.is_some_and(|at| at >= since) {
-                self.doubt = None;
-                self.next_question = now + NODE_EVERY;
-            } else if now >= doubt.next_round {
-                self.look_into_node(node, since, around, now, acts);
-            }
-        } else if now >= self.next_question {
-            let nonce = (around.nonce)();
-            let next_round = now + round_after(Duration::ZERO);
-            self.doubt = Some(Doubt { next_round, ..Doubt::new(nonce, now) });
-            acts.push(Act::Question(node.clone()));
-        }
-        self.ask_missing(node, around, now, acts);
-    }
-
-    fn look_into_node(
-        &mut self,
-        node: &NodeName,
-        since: Moment,
-        around: &Surroundings<'_>,
-        now: Moment,
-        acts: &mut Vec<Act>,
-    ) {
-        let is_due = now >= since + DOUBT;
-        let has_company = around.heard_since(since).is_some();
-        if is_due && self.has_witness && has_company {
-            self.doubt = None;
-            acts.push(Act::Verdict { node: node.clone(), gone: true });
-            return;
-        }
-        if let Some(doubt) = &mut self.doubt {
-            doubt.next_round = now + round_after(now.since(since));
-        }
-        acts.push(Act::Question(node.clone()));
-        acts.push(Act::Count);
-    }
-
-    /// A member that nothing is expected of.
-    pub(super) fn watch_missing(
-        &mut self,
-        node: &NodeName,
-        around: &mut Surroundings<'_>,
-        now: Moment,
-        acts: &mut Vec<Act>,
-    ) {
-        self.doubt = None;
-        self.next_question = now + WITNESS_EVERY;
-        self.ask_missing(node, around, now, acts);
-    }
-
-    fn ask_missing(
-        &mut self,
-        node: &NodeName,
-        around: &mut Surroundings<'_>,
-        now: Moment,
-        acts: &mut Vec<Act>,
-    ) {
-        // Late answers count here: any at all is news.
-        self.pending.retain(|_, sent| *sent + 4 * ASK_MISSING_EVERY > now);
-        self.misses = 0;
-        self.is_missing = true;
-        if now >= self.next_ask {
-            self.next_ask = now + ASK_MISSING_EVERY;
-            self.ask(node, true, around, now, acts);
-        }
     }
 }

@@ -1,0 +1,121 @@
+//! What this member says of itself and of others without being asked, and what it repeats.
+
+use std::time::Duration;
+
+use crds::model::ids::NodeName;
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::moment::Moment;
+use crate::ownership::statement::Part;
+use crate::ownership::word::{Whom, Word};
+
+/// News is repeated after these times: what one frame in twenty loses, two more rarely do.
+const REPEATS: [Duration; 2] = [Duration::from_millis(60), Duration::from_millis(250)];
+/// How often every link is told that this member is on it.
+const HELLO_EVERY: Duration = Duration::from_secs(10);
+
+/// What is to be said again, and when.
+#[derive(Debug)]
+pub(super) struct Repeats {
+    news: Vec<(Moment, Part)>,
+    next_hello: Moment,
+}
+
+impl Repeats {
+    pub(super) const fn new(now: Moment) -> Self {
+        Self { news: Vec::new(), next_hello: now }
+    }
+
+    fn add(&mut self, part: &Part, now: Moment) {
+        self.news.extend(REPEATS.map(|after| (now + after, part.clone())));
+    }
+
+    fn take_due(&mut self, now: Moment) -> Vec<Part> {
+        let due = self.news.extract_if(.., |(when, _)| *when <= now);
+        due.map(|(_, part)| part).collect()
+    }
+
+    /// The links are others than before.
+    pub(super) const fn hello_now(&mut self) {
+        self.next_hello = Moment::START;
+    }
+
+    /// Whether every link is to be told again that this member is on it.
+    pub(super) fn is_hello_due(&mut self, now: Moment) -> bool {
+        let is_due = now >= self.next_hello;
+        if is_due {
+            self.next_hello = now + HELLO_EVERY;
+        }
+        is_due
+    }
+
+    pub(super) fn next_deadline(&self, has_links: bool) -> Option<Moment> {
+        let news = self.news.iter().map(|(when, _)| *when).min();
+        let hello = has_links.then_some(self.next_hello);
+        news.into_iter().chain(hello).min()
+    }
+}
+
+impl Peers {
+    /// Says who we are to one who does not know it yet, and asks the same.
+    pub(super) fn greet(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        for part in self.book.mine().parts() {
+            self.tell(node, Word::Part(part), effects);
+        }
+        let known = self.book.digest(&self.lives);
+        self.tell(node, Word::Digest { known, reply: true }, effects);
+    }
+
+    /// Begins to ask all others for what happened meanwhile.
+    pub(in crate::engine) fn ask_all(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        self.sync.begin(now);
+        let known = self.book.digest(&self.lives);
+        self.tell_all(Word::Digest { known, reply: true }, effects);
+    }
+
+    /// Tells all others what changed in this member's own statement.
+    pub(in crate::engine) fn publish(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        for part in self.book.flush() {
+            self.repeats.add(&part, now);
+            self.tell_all(Word::Part(part), effects);
+        }
+    }
+
+    /// Says again what is to be repeated.
+    pub(super) fn say_again(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        for part in self.repeats.take_due(now) {
+            self.tell_all(Word::Part(part), effects);
+        }
+    }
+
+    /// Repeats this member's own statement to all.
+    pub(in crate::engine) fn repeat(&mut self, effects: &mut Vec<Effect>) {
+        for part in self.book.mine().parts() {
+            self.tell_all(Word::Part(part), effects);
+        }
+    }
+
+    /// Tells the owner `node`, which leaves, that its addresses are answered for.
+    pub(in crate::engine) fn acknowledge(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        if let Some(version) = self.book.of(node).map(|statement| statement.version) {
+            self.tell(node, Word::Deputised(version), effects);
+        }
+    }
+
+    /// Says to all that `node` is heard.
+    pub(super) fn tell_heard(&mut self, node: &NodeName, nonce: u64, effects: &mut Vec<Effect>) {
+        let version = self.book.of(node).map_or(0, |statement| statement.version);
+        if let Some(whom) = self.whom(node) {
+            self.tell_all(Word::Hears { whom, nonce, version }, effects);
+        }
+    }
+
+    /// Says to all that we are there.
+    pub(super) fn tell_own(&mut self, nonce: u64, effects: &mut Vec<Effect>) {
+        let mine = self.book.mine();
+        let whom = Whom { node: mine.head.node.clone(), started: mine.head.started };
+        let word = Word::Hears { whom, nonce, version: mine.version };
+        self.tell_all(word, effects);
+    }
+}

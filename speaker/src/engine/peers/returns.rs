@@ -1,0 +1,154 @@
+//! Members that come back: asked whether they are there, believed once it is known what they hold
+//! now, and told what happened meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crds::model::ids::NodeName;
+use rand::Rng as _;
+
+use super::super::effect::Effect;
+use super::Peers;
+use crate::moment::Moment;
+use crate::ownership::life::Life;
+use crate::ownership::word::{Whom, Word};
+
+/// How often one that is missing and says something is asked whether it is there.
+const INQUIRE_EVERY: Duration = Duration::from_millis(200);
+
+/// Who is coming back.
+#[derive(Debug, Default)]
+pub(super) struct Returns {
+    /// Members that are missing and were asked all the same: under which number, and when.
+    inquiries: BTreeMap<NodeName, (u64, Moment)>,
+    /// Members that are heard again, and the version of the statement that is still to come.
+    awaited: BTreeMap<NodeName, (u64, u64)>,
+    /// Members that are back, and may not know what happened meanwhile.
+    welcome: BTreeSet<NodeName>,
+}
+
+impl Returns {
+    fn is_inquiry_due(&self, node: &NodeName, now: Moment) -> bool {
+        let asked = self.inquiries.get(node).map(|(_, sent)| *sent);
+        asked.is_none_or(|sent| now.since(sent) >= INQUIRE_EVERY)
+    }
+
+    fn inquired(&mut self, node: &NodeName, nonce: u64, now: Moment) {
+        self.inquiries.insert(node.clone(), (nonce, now));
+    }
+
+    /// When `node` was asked under `nonce`, if that was the last time.
+    pub(super) fn asked(&self, node: &NodeName, nonce: u64) -> Option<Moment> {
+        let (asked, sent) = self.inquiries.get(node)?;
+        (*asked == nonce).then_some(*sent)
+    }
+
+    /// `node` has answered.
+    pub(super) fn answered(&mut self, node: &NodeName) {
+        self.inquiries.remove(node);
+    }
+
+    fn await_statement(&mut self, whom: &Whom, version: u64) {
+        self.awaited.insert(whom.node.clone(), (whom.started, version));
+    }
+
+    /// Something else is believed of `node` than before.
+    pub(super) fn forget_awaited(&mut self, node: &NodeName) {
+        self.awaited.remove(node);
+    }
+
+    /// `node` was missing, and is there.
+    pub(super) fn is_back(&mut self, node: &NodeName) {
+        self.welcome.insert(node.clone());
+    }
+}
+
+impl Peers {
+    /// One that is taken for gone or away says something: it is asked whether it is there, since what
+    /// it said may be old.
+    pub(super) fn inquire(
+        &mut self,
+        from: &NodeName,
+        started: u64,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_missing = matches!(self.lives.of(from), Life::Away | Life::Gone | Life::Hidden);
+        let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
+        if is_missing && is_known && self.returns.is_inquiry_due(from, now) {
+            let nonce = self.nonces.next_u64() | 1;
+            self.returns.inquired(from, nonce, now);
+            let ask = self.ask_of(from, nonce, now);
+            self.tell(from, ask, effects);
+        }
+    }
+
+    /// The question to `node` whether it is there.
+    pub(super) fn ask_of(&self, node: &NodeName, nonce: u64, now: Moment) -> Word {
+        let gone = self.lives.belief(node).filter(|belief| belief.life == Life::Gone);
+        let silence = gone.map_or(0, |belief| now.since(belief.since).as_millis());
+        let missed = u64::try_from(silence).unwrap_or(u64::MAX);
+        Word::Ask { nonce, version: self.book.mine().version, missed }
+    }
+
+    /// Whether what is known of this member may be believed now that it is heard: of one that was
+    /// gone only its latest statement, since it may have given up what it held. Otherwise that is
+    /// believed as soon as it comes.
+    pub(super) fn is_up_to_date(&mut self, whom: &Whom, version: u64) -> bool {
+        let was_gone = matches!(self.lives.of(&whom.node), Life::Gone | Life::Hidden);
+        if was_gone && self.book.is_behind(&whom.node, whom.started, version) {
+            self.returns.await_statement(whom, version);
+            return false;
+        }
+        true
+    }
+
+    /// Whether the statement that `node` was to come back with is there.
+    pub(super) fn has_returned(&self, node: &NodeName) -> bool {
+        let awaited = self.returns.awaited.get(node);
+        awaited.is_some_and(|(started, version)| !self.book.is_behind(node, *started, *version))
+    }
+
+    /// Tells those who are back what happened meanwhile.
+    pub(super) fn welcome(&mut self, effects: &mut Vec<Effect>) {
+        for node in std::mem::take(&mut self.returns.welcome) {
+            self.bring_up_to_date(&node, effects);
+        }
+    }
+
+    /// Tells `node`, which is back, what it may have missed: this member's own changes, and whose
+    /// node lives though its agent cannot say so.
+    fn bring_up_to_date(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        let version = self.book.mine().version;
+        self.tell(node, Word::Hello { version }, effects);
+        let away = self.lives.iter().filter(|(_, life)| *life == Life::Away);
+        let away: Vec<NodeName> = away.map(|(node, _)| node.clone()).collect();
+        for missing in away {
+            if let Some(whom) = self.whom(&missing) {
+                let hung_up = self.hung_up(&missing);
+                self.tell(node, Word::Verdict { whom, gone: false, hung_up }, effects);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn one_that_is_missing_is_not_asked_for_each_of_its_words() {
+        let node = NodeName::from("n2");
+        let mut returns = Returns::default();
+        assert!(returns.is_inquiry_due(&node, at(0)));
+        returns.inquired(&node, 7, at(0));
+        assert!(!returns.is_inquiry_due(&node, at(199)) && returns.is_inquiry_due(&node, at(200)));
+        assert_eq!((returns.asked(&node, 7), returns.asked(&node, 8)), (Some(at(0)), None));
+        returns.answered(&node);
+        assert!(returns.is_inquiry_due(&node, at(100)));
+    }
+}

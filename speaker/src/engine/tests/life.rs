@@ -1,0 +1,86 @@
+//! From the first event to the last: waiting, being told what is known, leaving.
+
+use std::net::SocketAddr;
+
+use super::*;
+use crate::mesh::Member;
+use crate::mesh::seal::SecretKey;
+
+#[test]
+fn nothing_is_announced_before_everything_was_delivered_once() {
+    let events = World::with(&["a"], &["n1"]).events();
+    for missing in 0..events.len() {
+        let mut engine = engine();
+        let mut rest = events.clone();
+        let last = rest.remove(missing);
+        let early = engine.on(rest, at(0));
+        assert_eq!((published(&early), engine.is_active()), (None, false), "without {last:?}");
+        assert_eq!(engine.waits_for().len(), 1, "without {last:?}");
+        let complete = engine.on([last], at(1));
+        assert_eq!(published(&complete), Some(vec![ip(1)]));
+        assert!(engine.is_active());
+    }
+}
+
+#[test]
+fn repeating_what_is_known_has_no_effect() {
+    let (mut engine, _) = World::with(&["a", "b"], &["n1", "n2"]).deliver();
+    let rest = at(60_000);
+    while engine.next_deadline().is_some() {
+        engine.on([], rest);
+    }
+    assert_eq!(engine.on(World::with(&["a", "b"], &["n1", "n2"]).events(), rest), []);
+    let again = [
+        Event::Services(Change::Set(key("a"), service(&[1]))),
+        Event::Slices(Change::Set(key("a-1"), slice("a", &["n1"]))),
+        Event::Nodes(Change::Set("n2".into(), NodeFacts::default())),
+        Event::Services(Change::Remove(key("unknown"))),
+    ];
+    assert_eq!(engine.on(again, rest), []);
+}
+
+/// A speaker that starts while the API server is away waits for it; it must not spin meanwhile.
+#[test]
+fn waiting_for_what_does_not_come_costs_few_calls() {
+    let member = Member {
+        node: "n1".into(),
+        addr: SocketAddr::from(([192, 0, 2, 101], 7946)),
+        started: 0,
+        renewals: 0,
+    };
+    let key = SecretKey::derive(b"secret");
+    let mesh = Some(mesh::Identity { member, instance: [1; 16], key, seed: 1 });
+    let mut engine = Engine::new(Settings { mesh, ..engine().settings }, Moment::START);
+    let (mut now, mut calls) = (Moment::START, 0);
+    while let Some(due) = engine.next_deadline().filter(|_| now < at(60_000)) {
+        now = now.max(due);
+        engine.on([], now);
+        calls += 1;
+        assert!(calls < 1_000, "still at {now:?}");
+    }
+    assert!(!engine.is_active());
+}
+
+#[test]
+fn one_told_to_stop_answers_for_a_while_and_then_halts() {
+    let (mut engine, _) = World::with(&["a"], &["n1"]).deliver();
+    let told = engine.on([Event::Shutdown], at(1_000));
+    assert_eq!(published(&told), None, "it still answers");
+    engine.on([Event::Shutdown], at(1_200));
+    assert_eq!(engine.next_deadline().map(|due| due.max(at(1_300))), Some(at(1_300)));
+    let silent = engine.on([], at(1_300));
+    assert_eq!(silent[silent.len() - 2..], [Effect::Publish(Desired::new()), Effect::Halt]);
+    assert_eq!(engine.on([], at(9_000)), []);
+}
+
+#[test]
+fn events_and_effects_can_be_recorded_and_replayed() {
+    let events = World::with(&["a", "b"], &["n1", "n2"]).events();
+    let recorded = serde_json::to_string(&events).unwrap();
+    let replayed: Vec<Event> = serde_json::from_str(&recorded).unwrap();
+    assert_eq!(events, replayed);
+    let effects = engine().on(events, at(0));
+    assert_eq!(engine().on(replayed, at(0)), effects);
+    let recorded = serde_json::to_string(&effects).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Effect>>(&recorded).unwrap(), effects);
+}

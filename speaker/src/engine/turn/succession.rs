@@ -1,0 +1,163 @@
+//! Who may have a group, and which of them is to have it next.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crds::model::electorate::{Ballot, Candidate};
+use crds::model::group::Group;
+use crds::model::ids::NodeName;
+
+use super::Turn;
+use crate::ownership::claim::Held;
+use crate::ownership::life::Life;
+use crate::ownership::statement::Phase;
+
+/// One that has just come, or come back, is given nothing by order.
+const STEADY: Duration = Duration::from_secs(10);
+
+impl Turn<'_> {
+    /// To whom a move order in force sends the group.
+    pub(super) fn ordered(
+        &mut self,
+        group: &Group,
+        held: &Held,
+        candidates: &[Candidate<'_>],
+    ) -> Option<NodeName> {
+        let key = group.addresses.first()?;
+        let order =
+            self.orders.iter().find(|order| order.address == *key && order.claim == held.counter);
+        let to = &order?.to;
+        let since = self.peers.lives().belief(to)?.since;
+        if self.now < since + STEADY {
+            // The order may be older than its return.
+            self.pending.wake_at(group, since + STEADY);
+            return None;
+        }
+        let is_able = candidates.iter().any(|candidate| candidate.node == to) && self.is_able(to);
+        is_able.then(|| to.clone())
+    }
+
+    /// Who takes the group after `before`, in the order that everybody computes alike; `lost` is
+    /// whose groups are being spread.
+    pub(super) fn heir(
+        &mut self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        before: Option<&NodeName>,
+        lost: Option<&NodeName>,
+    ) -> Option<NodeName> {
+        let spurned = self.pending.spurned(group, self.now);
+        let mut able: Vec<Candidate<'_>> = self
+            .electorate
+            .candidates(group.hash, ballots)
+            .filter(|candidate| Some(candidate.node) != before && self.is_able(candidate.node))
+            .collect();
+        prefer(&mut able, |candidate| self.has_interface(candidate.node, ballots));
+        prefer(&mut able, |candidate| self.is_whole(candidate.node));
+        prefer(&mut able, |candidate| !spurned.contains(candidate.node));
+        self.heirs.choose(group, &able, lost, self.peers.book())
+    }
+
+    /// Who takes the group after `before` by lot alone.
+    pub(super) fn by_lot(
+        &self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        before: &NodeName,
+    ) -> Option<NodeName> {
+        let may = |node: &NodeName| node != before && self.is_able(node);
+        self.electorate.elect(group.hash, ballots, may).cloned()
+    }
+
+    /// Whether `node` can take addresses now.
+    pub(super) fn is_able(&self, node: &NodeName) -> bool {
+        let book = self.peers.book();
+        if node == book.me() {
+            return self.can_serve() && !self.is_leaving();
+        }
+        let statement = book.of(node);
+        let is_ready = statement.is_some_and(|statement| {
+            statement.head.phase == Phase::Ready && !statement.head.links.is_empty()
+        });
+        is_ready && self.peers.lives().is_present(node)
+    }
+
+    /// Whether `node` has all the links it ever had.
+    pub(super) fn is_whole(&self, node: &NodeName) -> bool {
+        self.peers.book().of(node).is_some_and(|statement| statement.head.whole)
+    }
+
+    /// Whether this member has a link to answer on.
+    pub(super) fn can_serve(&self) -> bool {
+        !self.ports.is_empty() && !self.peers.book().mine().head.links.is_empty()
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.peers.book().mine().head.phase == Phase::Leaving
+    }
+
+    pub(super) fn is_candidate(
+        &self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        node: &NodeName,
+    ) -> bool {
+        self.electorate.candidates(group.hash, ballots).any(|candidate| candidate.node == node)
+    }
+
+    /// Whether `node` has one of the interfaces that the advertisements name, if they name any.
+    fn has_interface(&self, node: &NodeName, ballots: &[&Ballot<'_>]) -> bool {
+        let book = self.peers.book();
+        let links = book.of(node).into_iter().flat_map(|statement| &statement.head.links);
+        let names: BTreeSet<&String> = links.map(|link| &link.name).collect();
+        let mut all = ballots.iter().flat_map(|ballot| &ballot.advertisements);
+        all.any(|advertisement| {
+            advertisement.interfaces.is_empty()
+                || advertisement.interfaces.iter().any(|name| names.contains(name))
+        })
+    }
+
+    /// Whose claim to the group was the highest.
+    pub(super) fn last_holder(&self, group: &Group) -> Option<NodeName> {
+        let book = self.peers.book();
+        let claims = group.addresses.iter().flat_map(|address| book.claims(address));
+        claims.max().map(|claim| claim.node.clone())
+    }
+
+    /// Who announced it by the API's record, if that one can take it.
+    pub(super) fn recorded(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
+        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
+        let (node, _) = recorded.next()?;
+        let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
+        is_able.then(|| node.clone())
+    }
+
+    /// Who announced it by the API's record, if that one cannot take it now and may soon: its agent
+    /// is just starting, or has not been heard of at all, as when all start at once.
+    pub(super) fn expected(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
+        let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
+        let (node, _) = recorded.next()?;
+        let is_late = match self.peers.lives().belief(node) {
+            None => *node != *self.peers.book().me(),
+            Some(belief) => belief.life != Life::Gone && !self.is_able(node),
+        };
+        (is_late && self.is_candidate(group, ballots, node)).then(|| node.clone())
+    }
+
+    /// Whether it was announced when this member began, by the API's record.
+    pub(super) fn was_recorded(&self, group: &Group) -> bool {
+        group.addresses.iter().any(|address| self.served.contains(address))
+    }
+
+    pub(super) fn is_recorded_here(&self, group: &Group) -> bool {
+        let me = self.peers.book().me();
+        group.services.iter().any(|it| self.recorded.get(it).is_some_and(|(node, _)| node == me))
+    }
+}
+
+/// Keeps those that are `wanted`, if there are any.
+fn prefer(candidates: &mut Vec<Candidate<'_>>, wanted: impl Fn(&Candidate<'_>) -> bool) {
+    if candidates.iter().any(&wanted) {
+        candidates.retain(wanted);
+    }
+}

@@ -1,0 +1,272 @@
+//! One member in charge, in front of a machine of which a test says what still works.
+
+use std::time::Duration;
+
+use super::*;
+
+fn at(ms: u64) -> Moment {
+    Moment::after_start(Duration::from_millis(ms))
+}
+
+/// What of the member works, and whether anybody else is heard.
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    agent: bool,
+    kernel: bool,
+    /// Its agent answers clients on the wire.
+    wire: bool,
+    spoke_by_frame: bool,
+    company: bool,
+}
+
+const WELL: Machine =
+    Machine { agent: true, kernel: true, wire: true, spoke_by_frame: true, company: true };
+const DEAD: Machine = Machine { agent: false, kernel: false, wire: false, ..WELL };
+
+struct Scene {
+    watch: Watch,
+    lives: Lives,
+    node: NodeName,
+    machine: Machine,
+    now: u64,
+    nonces: u64,
+}
+
+impl Scene {
+    /// A member that was well for a second, at the end of which it is like this.
+    fn then(machine: Machine) -> Self {
+        let mut scene = Self::new(WELL);
+        scene.run(1_000);
+        scene.machine = machine;
+        scene
+    }
+
+    fn new(machine: Machine) -> Self {
+        let node = NodeName::from("n2");
+        let (mut watch, mut lives) = (Watch::default(), Lives::default());
+        watch.set_charges(&BTreeSet::from([node.clone()]), at(0));
+        lives.set(&node, Life::Present, at(0));
+        Self { watch, lives, node, machine, now: 0, nonces: 0 }
+    }
+
+    /// Lets time pass until `end`; gives what was wanted, and when.
+    fn run(&mut self, end: u64) -> Vec<(u64, Act)> {
+        let mut acts = Vec::new();
+        while self.now < end {
+            if self.watch.next_deadline().is_some_and(|due| due <= at(self.now)) {
+                let wanted = self.tick();
+                wanted.iter().for_each(|act| self.carry_out(act));
+                acts.extend(wanted.into_iter().map(|act| (self.now, act)));
+            }
+            self.now += 1;
+        }
+        acts
+    }
+
+    fn tick(&mut self) -> Vec<Act> {
+        let machine = self.machine;
+        let mut around = Surroundings {
+            lives: &self.lives,
+            proof: None,
+            frames: machine.company.then_some(at(self.now)),
+            spoke_by_frame: &|_| machine.spoke_by_frame,
+            mesh_lost: &|_| !machine.agent,
+            nonce: &mut || {
+                self.nonces += 1;
+                self.nonces
+            },
+        };
+        self.watch.tick(&mut around, at(self.now))
+    }
+
+    /// The network is as fast as can be.
+    fn carry_out(&mut self, act: &Act) {
+        let now = at(self.now);
+        match act {
+            Act::Ask { node, nonce, .. } => {
+                if self.machine.agent && self.watch.answered(node, *nonce).is_some() {
+                    self.watch.settle(node);
+                }
+            }
+            Act::Question(node) => {
+                if self.machine.kernel {
+                    self.watch.testify(node, now);
+                }
+                if self.machine.wire {
+                    self.watch.seen_answering(node, now);
+                }
+            }
+            Act::Suspect { node, nonce } => {
+                self.lives.set(node, Life::Suspected(*nonce), now);
+            }
+            Act::Hears { node, .. } => {
+                self.lives.set(node, Life::Present, now);
+            }
+            Act::Verdict { node, gone } => {
+                self.lives.set(node, if *gone { Life::Gone } else { Life::Away }, now);
+            }
+            Act::Count => {}
+        }
+    }
+}
+
+/// When a doubt first began.
+fn doubted(acts: &[(u64, Act)]) -> Option<u64> {
+    acts.iter().find(|(_, act)| matches!(act, Act::Suspect { .. })).map(|(when, _)| *when)
+}
+
+/// What came of a doubt first, and how long after its begin.
+fn verdict(acts: &[(u64, Act)]) -> Option<(u64, Act)> {
+    let began = doubted(acts)?;
+    let ends = |act: &Act| matches!(act, Act::Verdict { .. } | Act::Hears { .. });
+    let (when, act) = acts.iter().find(|(_, act)| ends(act))?;
+    Some((when - began, act.clone()))
+}
+
+fn verdict_on(node: &NodeName, gone: bool) -> Act {
+    Act::Verdict { node: node.clone(), gone }
+}
+
+#[test]
+fn one_that_answers_is_asked_eight_times_a_second_and_not_doubted() {
+    let acts = Scene::new(WELL).run(1_000);
+    let asks = acts.iter().filter(|(_, act)| matches!(act, Act::Ask { .. }));
+    let times: Vec<u64> = asks.map(|(when, _)| *when).collect();
+    assert_eq!(times, [0, 125, 250, 375, 500, 625, 750, 875]);
+    assert_eq!(doubted(&acts), None);
+}
+
+#[test]
+fn the_second_miss_begins_a_doubt() {
+    let mut scene = Scene::then(DEAD);
+    let acts = scene.run(2_000);
+    let asks = acts.iter().filter_map(|(when, act)| match act {
+        Act::Ask { everywhere, .. } => Some((*when, *everywhere)),
+        _ => None,
+    });
+    let first: Vec<(u64, bool)> = asks.take(2).collect();
+    assert_eq!(first, [(1_000, false), (1_080, true)], "after a miss it is asked everywhere");
+    assert_eq!(doubted(&acts), Some(1_160));
+}
+
+#[test]
+fn what_still_answers_decides_what_it_is() {
+    let (gone, away) = (true, false);
+    let agentless = Machine { kernel: true, ..DEAD };
+    let stranger = Machine { spoke_by_frame: false, wire: true, ..agentless };
+    let cases = [
+        ("nothing", DEAD, Some(gone)),
+        ("nothing, as nobody else does", Machine { company: false, ..DEAD }, None),
+        ("its kernel", agentless, Some(away)),
+        ("its kernel alone", Machine { company: false, ..agentless }, Some(away)),
+        ("the wire, for one that spoke by frames", Machine { wire: true, ..DEAD }, Some(gone)),
+        ("both, for one that spoke by frames", Machine { wire: true, ..agentless }, Some(away)),
+    ];
+    for (what, machine, expected) in cases {
+        let mut scene = Scene::then(machine);
+        let verdict = verdict(&scene.run(3_000));
+        let expected = expected.map(|gone| (150, verdict_on(&scene.node, gone)));
+        assert_eq!(verdict, expected, "{what} answers");
+    }
+    // Of one that never spoke by frames the wire's word is enough: only our questions get lost.
+    let mut scene = Scene::then(stranger);
+    let acquitted = verdict(&scene.run(1_400));
+    let nonce = scene.nonces;
+    assert!(
+        matches!(&acquitted, Some((150, Act::Hears { nonce: n, .. })) if *n <= nonce),
+        "{acquitted:?}"
+    );
+}
+
+#[test]
+fn the_wire_alone_acquits_for_a_few_seconds_only() {
+    let mut scene = Scene::then(Machine { spoke_by_frame: false, wire: true, ..DEAD });
+    let acts = scene.run(10_000);
+    let gone = acts.iter().find(|(_, act)| *act == verdict_on(&scene.node, true));
+    let acquitted = acts.iter().find(|(_, act)| matches!(act, Act::Hears { .. }));
+    let (gone, acquitted) = (gone.unwrap().0, acquitted.unwrap().0);
+    assert!((acquitted + 5_000..acquitted + 6_000).contains(&gone), "{acquitted}, {gone}");
+}
+
+#[test]
+fn after_a_hang_up_there_is_no_waiting_for_misses_and_more_time_for_the_kernel() {
+    for (kernel, gone) in [(true, false), (false, true)] {
+        let mut scene = Scene::then(Machine { kernel, ..DEAD });
+        scene.run(1_010);
+        scene.lives.hang_up(&scene.node);
+        scene.watch.doubt(&scene.node, at(1_010));
+        let acts = scene.run(2_000);
+        assert_eq!(doubted(&acts), Some(1_010));
+        let (after, act) = verdict(&acts).unwrap();
+        assert_eq!(act, verdict_on(&scene.node, gone), "kernel: {kernel}");
+        assert!((300..=330).contains(&after), "kernel: {kernel}, {after}");
+    }
+}
+
+#[test]
+fn a_hang_up_is_enough_where_no_kernel_ever_answered() {
+    let mut scene = Scene::new(Machine { kernel: false, ..WELL });
+    scene.run(1_000);
+    scene.machine = DEAD;
+    scene.lives.hang_up(&scene.node);
+    scene.watch.doubt(&scene.node, at(1_000));
+    let act = verdict(&scene.run(2_000)).map(|(_, act)| act);
+    assert_eq!(act, Some(verdict_on(&scene.node, false)));
+}
+
+#[test]
+fn without_a_witness_only_the_mesh_can_tell_and_takes_its_time() {
+    let mut scene = Scene::new(Machine { kernel: false, ..WELL });
+    scene.run(1_000);
+    scene.machine = DEAD;
+    let (after, act) = verdict(&scene.run(5_000)).unwrap();
+    assert_eq!(act, verdict_on(&scene.node, true));
+    assert!((2_000..2_500).contains(&after), "{after}");
+}
+
+#[test]
+fn another_watcher_that_hears_it_ends_the_doubt_for_a_second() {
+    let mut scene = Scene::then(DEAD);
+    let nonce = scene.run(1_200).into_iter().find_map(|(_, act)| match act {
+        Act::Suspect { nonce, .. } => Some(nonce),
+        _ => None,
+    });
+    let node = scene.node.clone();
+    scene.watch.veto(&node, nonce.unwrap() + 1);
+    let other = scene.run(1_230);
+    assert!(other.iter().any(|(_, act)| matches!(act, Act::Suspect { .. })), "not this doubt");
+    scene.watch.veto(&node, nonce.unwrap());
+    let hushed = scene.run(2_229);
+    assert_eq!(doubted(&hushed), None);
+    assert!(doubted(&scene.run(2_400)).is_some(), "nobody has heard it since");
+}
+
+#[test]
+fn one_that_was_cut_off_itself_doubts_anew_once_it_hears_others() {
+    let mut scene = Scene::then(Machine { company: false, ..DEAD });
+    assert_eq!(verdict(&scene.run(1_500)), None);
+    scene.machine.company = true;
+    let (node, acts) = (scene.node.clone(), scene.run(3_000));
+    let gone = acts.iter().find(|(_, act)| *act == verdict_on(&node, true)).unwrap().0;
+    assert!(gone >= 1_500 + 150, "{gone}");
+}
+
+#[test]
+fn a_node_whose_agent_is_away_is_gone_once_its_kernel_falls_silent() {
+    let mut scene = Scene::then(Machine { kernel: true, ..DEAD });
+    scene.run(5_000);
+    assert_eq!(scene.lives.of(&scene.node), Life::Away, "its kernel goes on answering");
+    scene.machine = DEAD;
+    let acts = scene.run(6_000);
+    let gone = acts.iter().find(|(_, act)| *act == verdict_on(&scene.node, true)).unwrap().0;
+    assert!((5_150..5_400).contains(&gone), "{gone}");
+}
+
+#[test]
+fn one_that_is_gone_is_asked_rarely_and_for_ever() {
+    let mut scene = Scene::then(DEAD);
+    scene.run(5_000);
+    let acts = scene.run(9_000);
+    let asks = acts.iter().filter(|(_, act)| matches!(act, Act::Ask { everywhere: true, .. }));
+    assert_eq!((asks.count(), doubted(&acts)), (10, None));
+}
