@@ -1,9 +1,10 @@
 //! What an observer saw, and what it means: how long an address went unanswered, who owned it when,
 //! whether two answered at once. Pure functions over plain records; times count from the start.
 //!
-//! ARP numbers no question, so an answer belongs to the last ask before it. When a machine is slow
-//! an answer may therefore fall to the next ask: a gap of one interval means nothing. How long a client
-//! waits, gaps say; whether an ask was answered at all, `unanswered` does, which counts.
+//! ARP numbers no question, so who answered when is told by the time from one ask to the next. On a
+//! slow machine an answer may fall into the next ask's time: a gap of one interval means nothing. How
+//! long a client waits, gaps say; whether an ask was answered at all, `unanswered` does, which matches
+//! answers with asks.
 
 mod timeline;
 
@@ -108,8 +109,6 @@ struct Round {
     /// Who answered first, and when.
     first: Option<(Duration, Mac)>,
     macs: BTreeSet<Mac>,
-    /// How many frames of each machine answered before the next ask.
-    frames: BTreeMap<Mac, usize>,
 }
 
 /// An answer that comes later than this is none.
@@ -171,25 +170,32 @@ impl Trace {
         found
     }
 
-    /// The asks that nobody answered, not even late. Every machine answers each ask once and in their
-    /// order, so one that sends several answers between two asks answers earlier ones, too.
+    /// The asks that nobody answered, not even late. Every machine answers each ask once at most and
+    /// in their order. So its last answer is to the last ask before it, the one before that to an
+    /// earlier ask, and so on: an ask that is lost stays without one, and answers that were held up
+    /// all find their own.
     pub fn unanswered(&self, ip: Ipv4Addr) -> Vec<Duration> {
-        let rounds = self.rounds(ip);
-        let mut answered: Vec<bool> = rounds.iter().map(|round| round.first.is_some()).collect();
-        for (index, round) in rounds.iter().enumerate() {
-            for (machine, &count) in &round.frames {
-                let before = rounds[..index].iter().enumerate().rev();
-                let late = before.take_while(|(_, earlier)| {
-                    earlier.asked + TOO_LATE >= round.asked && !earlier.frames.contains_key(machine)
-                });
-                // The last answer is to this ask; the others are to those just before it.
-                for (earlier, _) in late.take(count - 1) {
-                    answered[earlier] = true;
-                }
+        let mut asks = self.asks.as_slice();
+        if let Some((last, before)) = asks.split_last()
+            && !self.has_had_its_time(*last)
+        {
+            asks = before;
+        }
+        let mut answered = vec![false; asks.len()];
+        let answers: Vec<&Answer> = self.answers_for(ip).collect();
+        // For each machine, the earliest ask that it is known to have answered.
+        let mut earliest: BTreeMap<Mac, usize> = BTreeMap::new();
+        for answer in answers.into_iter().rev() {
+            let taken = earliest.entry(answer.frame_source).or_insert(asks.len());
+            let before = asks.partition_point(|ask| *ask <= answer.at).min(*taken);
+            let Some(ask) = before.checked_sub(1) else { continue };
+            if answer.at <= asks[ask] + TOO_LATE {
+                answered[ask] = true;
+                *taken = ask;
             }
         }
-        let all = rounds.iter().zip(answered);
-        all.filter(|(_, answered)| !answered).map(|(round, _)| round.asked).collect()
+        let all = asks.iter().zip(answered);
+        all.filter(|(_, answered)| !answered).map(|(ask, _)| *ask).collect()
     }
 
     /// The longest time without an answer; zero when every ask was answered.
@@ -294,21 +300,24 @@ impl Trace {
         self.names.get(&mac).map_or_else(|| mac.to_string(), Clone::clone)
     }
 
+    /// Whether this ask, the last one, could have been answered before the end.
+    fn has_had_its_time(&self, last: Duration) -> bool {
+        self.end >= last + self.interval
+    }
+
     /// Each ask with its answers. The last ask counts only if it had its time.
     fn rounds(&self, ip: Ipv4Addr) -> Vec<Round> {
         let mut answers = self.answers_for(ip).peekable();
         let mut rounds = Vec::with_capacity(self.asks.len());
         for (index, &asked) in self.asks.iter().enumerate() {
             let next = self.asks.get(index + 1).copied();
-            if next.is_none() && self.end < asked + self.interval {
+            if next.is_none() && !self.has_had_its_time(asked) {
                 break;
             }
-            let (macs, frames) = (BTreeSet::new(), BTreeMap::new());
-            let mut round = Round { asked, first: None, macs, frames };
+            let mut round = Round { asked, first: None, macs: BTreeSet::new() };
             while let Some(answer) = answers.next_if(|it| next.is_none_or(|next| it.at < next)) {
                 round.first.get_or_insert((answer.at, answer.mac));
                 round.macs.insert(answer.mac);
-                *round.frames.entry(answer.frame_source).or_default() += 1;
             }
             rounds.push(round);
         }

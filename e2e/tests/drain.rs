@@ -41,8 +41,9 @@ fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
             let gratuitous = matches!(it.kind, Kind::GratuitousRequest | Kind::GratuitousReply);
             gratuitous && it.mac != old.mac
         });
-        // That the old owner has stopped shows first when the new one answers without it.
-        let alone = trace.answers_for(ip).find(|it| it.at > last && it.mac != old.mac);
+        // That the old owner has stopped shows when the new one answers an ask that it does not.
+        let next = trace.asks.iter().copied().find(|ask| *ask > last).unwrap_or(trace.end);
+        let alone = trace.answers_for(ip).find(|it| it.at > next);
         let alone = alone.map_or(trace.end, |answer| answer.at);
         let in_time = told.is_some_and(|it| it.at <= alone);
         ensure!(

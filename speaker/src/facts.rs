@@ -74,6 +74,8 @@ pub struct Order {
     pub claim: u64,
     /// To whom.
     pub to: NodeName,
+    /// Of which controller it is, in the order in which they led: void once a later one has spoken.
+    pub epoch: u64,
 }
 
 /// One EndpointSlice.

@@ -113,7 +113,8 @@ pub fn claim(metadata: &ObjectMeta) -> u64 {
 pub fn speaker(object: &Speaker) -> SpeakerFacts {
     let order = |order: &MoveOrder| {
         let address = order.address.parse().ok()?;
-        Some(Order { address, claim: order.claim, to: order.to.as_str().into() })
+        let to = order.to.as_str().into();
+        Some(Order { address, claim: order.claim, to, epoch: order.epoch })
     };
     SpeakerFacts {
         orders: object.spec.orders.iter().filter_map(order).collect(),

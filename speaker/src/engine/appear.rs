@@ -1,6 +1,6 @@
 //! What follows from the standings: the table, and what the wire is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crds::model::ids::{IfIndex, MacAddr, ServiceKey};
@@ -181,7 +181,7 @@ impl Engine {
 }
 
 /// Addresses given up, and where their owners are.
-type Parted = Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>;
+type Parted = Vec<(IpAddr, BTreeMap<IfIndex, MacAddr>)>;
 
 /// An address for documentation (TEST-NET-3, RFC 5737): routable as far as a proxy is concerned, and
 /// no host has it.

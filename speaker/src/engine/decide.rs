@@ -24,7 +24,7 @@ impl Engine {
         if !groups.is_empty() {
             self.drop_orphans();
             let electorate = self.cluster.electorate();
-            let orders = self.orders().to_vec();
+            let orders = self.orders();
             let mut fresh = Standings::new();
             let (Some(config), Some(ports)) = (&self.config, &self.ports) else { return };
             if let Some(peers) = &mut self.peers {
@@ -64,8 +64,14 @@ impl Engine {
             }
             self.stand_all(fresh, now, effects);
         }
-        let parted = self.pending.take_parted();
-        self.part(effects, parted);
+        if let Some(peers) = &self.peers {
+            let parted = self.pending.take_parted(now, |winner| {
+                let macs = peers.macs_of(winner);
+                let is_complete = Some(macs.len()) == self.ports.as_ref().map(Vec::len);
+                (macs, is_complete)
+            });
+            self.part(effects, parted);
+        }
         for address in std::mem::take(&mut self.announced_again) {
             self.announce_again(address, now);
         }

@@ -102,3 +102,6 @@ fn own_load(book: &Book, node: &NodeName, lost: Option<&NodeName>) -> usize {
     };
     load - few.keys().filter(|address| many.contains_key(*address)).count()
 }
+
+#[cfg(test)]
+mod tests;

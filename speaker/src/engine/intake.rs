@@ -118,9 +118,13 @@ impl Engine {
         }
     }
 
-    /// The move orders for this node.
-    pub(super) fn orders(&self) -> &[Order] {
-        self.speakers.get(&self.settings.node).map_or(&[], |facts| &facts.orders)
+    /// The move orders for this node that are not of a controller whose time is over.
+    pub(super) fn orders(&self) -> Vec<Order> {
+        let all = self.speakers.values().flat_map(|facts| &facts.orders);
+        let epoch = all.map(|order| order.epoch).max().unwrap_or_default();
+        let mine = self.speakers.get(&self.settings.node);
+        let mine = mine.into_iter().flat_map(|facts| &facts.orders);
+        mine.filter(|order| order.epoch == epoch).cloned().collect()
     }
 
     fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {

@@ -19,6 +19,8 @@ const PROBES: [Duration; 5] = [
     Duration::from_millis(75),
     Duration::from_millis(100),
 ];
+/// So long it is waited for word of where the winner of an address is.
+const PARTING_WITHIN: Duration = Duration::from_secs(1);
 const PROBED: Duration = Duration::from_millis(130);
 /// An address that another host has is asked for again after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(10);
@@ -45,7 +47,7 @@ pub(super) struct Pending {
     /// away have not heard of it.
     blind: BTreeSet<IpAddr>,
     /// What was given up to somebody else, and where that one is.
-    parted: Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)>,
+    parted: Vec<Parted>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,14 @@ struct Affair {
     probe: Option<Probe>,
     offer: Option<(NodeName, Moment)>,
     spurned: BTreeMap<NodeName, Moment>,
+}
+
+/// An address that was given up.
+#[derive(Debug)]
+struct Parted {
+    address: IpAddr,
+    winner: NodeName,
+    since: Moment,
 }
 
 #[derive(Debug)]
@@ -179,14 +189,28 @@ impl Pending {
         blind
     }
 
-    /// `address` was given up to the member that is at these MACs.
-    pub(super) fn part_with(&mut self, address: IpAddr, at: Vec<(IfIndex, MacAddr)>) {
-        self.parted.push((address, at));
+    /// `address` was given up to `winner`, and clients may still know it to be here.
+    pub(super) fn part_with(&mut self, address: IpAddr, winner: NodeName, now: Moment) {
+        self.parted.push(Parted { address, winner, since: now });
     }
 
-    /// What was given up since this was last asked.
-    pub(super) fn take_parted(&mut self) -> Vec<(IpAddr, Vec<(IfIndex, MacAddr)>)> {
-        std::mem::take(&mut self.parted)
+    /// What was given up, as far as it is known where its winner is on all links: `macs` tells its
+    /// MACs by link, and whether these are all. What is not known within a second never will be.
+    pub(super) fn take_parted(
+        &mut self,
+        now: Moment,
+        macs: impl Fn(&NodeName) -> (BTreeMap<IfIndex, MacAddr>, bool),
+    ) -> Vec<(IpAddr, BTreeMap<IfIndex, MacAddr>)> {
+        let mut known = Vec::new();
+        self.parted.retain(|parted| {
+            let (macs, is_complete) = macs(&parted.winner);
+            let waits = !is_complete && now < parted.since + PARTING_WITHIN;
+            if !waits {
+                known.push((parted.address, macs));
+            }
+            waits
+        });
+        known
     }
 
     /// The addresses to probe for now.
@@ -292,6 +316,10 @@ impl Pending {
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         let probes = self.groups.values().filter_map(|affair| affair.probe.as_ref());
         let probes = probes.filter_map(|probe| Some(probe.began + *PROBES.get(probe.sent)?));
-        probes.chain(self.alarms.first().map(|(when, _)| *when)).min()
+        let parted = self.parted.iter().map(|parted| parted.since + PARTING_WITHIN);
+        probes.chain(parted).chain(self.alarms.first().map(|(when, _)| *when)).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ impl Engine {
             let living = book.claims(&address).filter(|rival| lives.is_alive(rival.node));
             match living.max().filter(|rival| *rival > mine).map(|rival| rival.node.clone()) {
                 // Clients may still know it to be here.
-                Some(rival) => self.pending.part_with(address, peers.paths_to(&rival)),
+                Some(rival) => self.pending.part_with(address, rival, self.now),
                 None if self.cluster.group_at(&address).is_some() => {
                     peers.book_mut().hold(address, Some(held));
                 }

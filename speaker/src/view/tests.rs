@@ -141,7 +141,7 @@ fn a_speaker_object_gives_orders_knock_and_echo() {
         },
         "status": {"knock": "cd"},
     })));
-    let order = Order { address: [192, 0, 2, 1].into(), claim: 3, to: "n2".into() };
+    let order = Order { address: [192, 0, 2, 1].into(), claim: 3, to: "n2".into(), epoch: 1 };
     let (knock, echo) = (Some("ab".to_owned()), Some("cd".to_owned()));
     assert_eq!(facts, SpeakerFacts { orders: vec![order], knock, echo });
 }

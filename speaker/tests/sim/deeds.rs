@@ -62,7 +62,7 @@ impl World {
         let claim = if valid { claim } else { void };
         let owner = node::name(owner);
         let mut facts = self.truth.speakers.get(&owner).cloned().unwrap_or_default();
-        facts.orders = vec![Order { address, claim, to: node::name(to) }];
+        facts.orders = vec![Order { address, claim, to: node::name(to), epoch: 1 }];
         self.change(&Event::Speakers(Change::Set(owner, facts)));
     }
 

@@ -172,6 +172,6 @@ impl World {
 impl Found {
     fn order(&self, claim: u64, to: NodeId) -> Option<Order> {
         let address = *self.addresses.first()?;
-        Some(Order { address, claim, to: node::name(to) })
+        Some(Order { address, claim, to: node::name(to), epoch: 1 })
     }
 }

@@ -49,8 +49,16 @@ impl World {
     /// The faults that may be the reason for something that lasts since `since`.
     pub(crate) fn context(&self, since: At) -> impl Iterator<Item = &Episode> + Clone {
         let now = self.now;
-        let touching = self.episodes.values().filter(move |episode| episode.touches(since, now));
-        touching.filter(|episode| !episode.fault.is_background())
+        let touching = move |episode: &Episode| episode.touches(since, now);
+        // What was in force at the same time as one of these may have its end delayed by it.
+        let beside = move |one: &Episode| {
+            let mut others = self.episodes.values().filter(|other| touching(other));
+            others.any(|other| {
+                !other.fault.is_background() && one.begin < since && one.touches(other.begin, since)
+            })
+        };
+        let relevant = move |episode: &&Episode| touching(episode) || beside(episode);
+        self.episodes.values().filter(relevant).filter(|episode| !episode.fault.is_background())
     }
 
     /// I2.

@@ -28,8 +28,9 @@ struct Contact {
 impl Contacts {
     /// `node` has answered a question of the moment `asked`.
     pub(super) fn answered(&mut self, node: &NodeName, asked: Moment) {
-        let contact =
-            self.0.entry(node.clone()).or_insert_with(|| Contact { last: asked, gap: None });
+        // Of the time before it first answered nothing is known.
+        let first = || Contact { last: asked, gap: Some((Duration::MAX, asked)) };
+        let contact = self.0.entry(node.clone()).or_insert_with(first);
         let gap = asked.since(contact.last);
         if gap > CLOCKS_DIFFER {
             contact.gap = Some((gap, asked));
@@ -43,7 +44,7 @@ impl Contacts {
         let Some(contact) = self.0.get(node) else { return false };
         let recent = contact.gap.filter(|(_, end)| now.since(*end) < GAP_COUNTS_FOR);
         let silence = now.since(contact.last).max(recent.map_or(Duration::ZERO, |(gap, _)| gap));
-        let stood_still = silence + CLOCKS_DIFFER < missed;
+        let stood_still = silence.saturating_add(CLOCKS_DIFFER) < missed;
         if stood_still {
             self.0.remove(node);
         }
@@ -64,9 +65,13 @@ mod tests {
         let node = NodeName::from("n2");
         let mut contacts = Contacts::default();
         contacts.answered(&node, at(1_000));
-        assert!(!contacts.stood_still(&node, Duration::from_millis(500), at(1_100)));
-        assert!(contacts.stood_still(&node, Duration::from_secs(10), at(1_100)));
-        assert!(!contacts.stood_still(&node, Duration::from_secs(10), at(1_100)));
+        assert!(!contacts.stood_still(&node, Duration::from_secs(10), at(1_100)), "first contact");
+        for second in 2..=10 {
+            contacts.answered(&node, at(500 * second));
+        }
+        assert!(!contacts.stood_still(&node, Duration::from_millis(500), at(5_100)));
+        assert!(contacts.stood_still(&node, Duration::from_secs(10), at(5_100)));
+        assert!(!contacts.stood_still(&node, Duration::from_secs(10), at(5_100)), "said once");
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Turn<'_> {
         let lost: Vec<(IpAddr, NodeName)> = group.addresses.iter().filter_map(lost).collect();
         for (address, winner) in lost {
             if self.peers.book_mut().hold(address, None) {
-                self.pending.part_with(address, self.peers.paths_to(&winner));
+                self.pending.part_with(address, winner, self.now);
             }
         }
     }
@@ -91,3 +91,6 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
