@@ -203,6 +203,7 @@ impl Peers {
             let known = self.book.digest(&self.lives);
             self.tell(&node, Word::Digest { known, reply: false }, effects);
         }
+        self.inquire_again(now, effects);
         self.welcome(effects);
         self.knock(now, effects);
         self.renew(now, effects);
@@ -227,7 +228,7 @@ impl Peers {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        let may_be = |(_, life)| matches!(life, Life::Gone | Life::Hidden);
+        let may_be = |(_, life)| matches!(life, Life::Gone | Life::Hidden | Life::Away);
         let alone = self.lives.iter().all(may_be).then_some(self.touch.next_alone());
         let others = [
             alone,
@@ -235,6 +236,7 @@ impl Peers {
             self.watch.next_deadline(),
             self.sync.next_deadline(),
             self.hearsay.next_deadline(),
+            self.returns.next_deadline(),
             self.health.next_deadline(),
             self.knocks.next_deadline(),
             self.repeats.next_deadline(!self.ports.is_empty()),

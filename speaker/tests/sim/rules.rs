@@ -36,6 +36,10 @@ const KILLED: At = 500 * MS;
 const RELEASE: At = 12 * SEC;
 /// A new address is probed for before it is answered.
 const CREATION: At = 3 * SEC;
+/// One that was given up since nobody could serve it is taken again after this.
+const SUCCESSION: At = 400 * MS;
+/// What two machines may differ in by the way of a frame between them.
+const AT_ONCE: At = MS;
 
 impl World {
     /// A promise was broken; the first one counts.
@@ -122,6 +126,8 @@ impl World {
             Fault::Hang(id) if victims(*id) => Some(DEATH),
             Fault::RestartAll => None,
             Fault::Create if self.concerns(only, address) => Some(CREATION),
+            // For a moment nobody may have had an endpoint, by what the owner knew.
+            Fault::Endpoints(_) if self.concerns(only, address) => Some(SUCCESSION),
             Fault::ForeignBefore if self.concerns(only, address) => None,
             _ if fault.blinds() => None,
             _ if fault.bereaves().is_some_and(victims) => Some(DEATH),
@@ -160,7 +166,7 @@ impl World {
             let ordered = watch.among.iter().any(|(_, mac)| self.is_ordered(address, *mac));
             if fault.bereaves().is_some_and(involved) && clean && !ordered {
                 // Its return shows no second MAC.
-                limit = 0;
+                limit = AT_ONCE;
             } else if fault.blinds() || (fault.bereaves().is_some_and(involved) && !clean) {
                 excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
             } else if matches!(fault, Fault::Share(..)) {

@@ -15,7 +15,7 @@ fn group(n: u8) -> Group {
     Group { addresses: [address(n)].into(), services: BTreeSet::new(), hash: stable_hash(&[n]) }
 }
 
-fn statement(node: &str, held: impl IntoIterator<Item = u8>) -> Statement {
+fn statement(node: &str, holds: impl IntoIterator<Item = u8>) -> Statement {
     let head = Head {
         node: node.into(),
         started: 1,
@@ -24,9 +24,9 @@ fn statement(node: &str, held: impl IntoIterator<Item = u8>) -> Statement {
         links: Vec::new(),
         whole: true,
     };
-    let held =
-        held.into_iter().map(|n| (address(n), Held { rank: Rank::Firm, counter: 1, offer: None }));
-    Statement { head, version: 1, holdings: held.collect() }
+    let firm = Held { rank: Rank::Firm, counter: 1, offer: None };
+    let holdings = holds.into_iter().map(|n| (address(n), firm.clone()));
+    Statement { head, version: 1, holdings: holdings.collect() }
 }
 
 /// The book of `me`, with what everybody says.
@@ -37,9 +37,9 @@ fn book(me: &str, all: &[Statement]) -> Book {
     for (address, held) in mine[0].holdings.clone() {
         book.hold(address, Some(held));
     }
-    others.iter().flat_map(Statement::parts).for_each(|part| {
+    for part in others.iter().flat_map(Statement::parts) {
         book.take(part);
-    });
+    }
     book
 }
 
@@ -113,10 +113,12 @@ fn a_claim_that_comes_in_between_changes_no_other_choice() {
     grown.holdings.extend(statements[1].holdings.clone());
     grown.version = 2;
     assert!(grown.holdings.len() > had);
-    grown.parts().into_iter().for_each(|part| {
+    for part in grown.parts() {
         book.take(part);
-    });
-    taken.iter().for_each(|n| heirs.forget(&address(*n)));
+    }
+    for n in &taken {
+        heirs.forget(&address(*n));
+    }
     assert_eq!(inherited(&mut heirs, &book, 16..=30), before[15..]);
 }
 

@@ -151,7 +151,7 @@ impl Peers {
             _ => {}
         }
         if self.book.is_behind(&whom.node, whom.started, version) {
-            self.sync.want(&whom.node, from, now);
+            self.sync.want(&whom.node, from, (whom.started, version), now);
         }
     }
 

@@ -69,7 +69,7 @@ impl Peers {
                         self.restart_as(started + 1, now, effects);
                     }
                     if self.book.is_behind(&node, started, version) {
-                        self.sync.want(&node, &from, now);
+                        self.sync.want(&node, &from, (started, version), now);
                     }
                     self.hear_of(node, gone, now);
                 }
@@ -122,7 +122,7 @@ impl Peers {
     /// Asks for the statement of `node` if this version of it is not known yet.
     fn compare(&mut self, node: &NodeName, started: u64, version: u64, now: Moment) {
         if self.book.is_behind(node, started, version) {
-            self.sync.want(node, node, now);
+            self.sync.want(node, node, (started, version), now);
         }
     }
 
@@ -162,10 +162,11 @@ impl Peers {
     fn part(&mut self, from: &NodeName, part: Part, now: Moment, effects: &mut Vec<Effect>) {
         let node = part.head.node.clone();
         let is_leaving = part.head.phase == Phase::Leaving && node == *from;
+        let age = (part.head.started, part.version);
         let before = self.book.of(&node).map(|statement| statement.head.clone());
         let news = self.book.take(part);
         if news.is_gap {
-            self.sync.want(&node, from, now);
+            self.sync.want(&node, from, age, now);
         }
         if is_leaving {
             // It may have missed the acknowledgement: it repeats itself until it has it.
@@ -174,7 +175,7 @@ impl Peers {
         if !news.is_newer {
             return;
         }
-        self.sync.has(&node);
+        self.sync.has(&node, age);
         self.touched.addresses.extend(news.addresses);
         self.touched.yielded.extend(news.yielded);
         if self.has_returned(&node) {

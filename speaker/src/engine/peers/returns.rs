@@ -15,32 +15,54 @@ use crate::ownership::word::{Whom, Word};
 
 /// How often one that is missing and says something is asked whether it is there.
 const INQUIRE_EVERY: Duration = Duration::from_millis(200);
+/// And how often at most for one word of it.
+const INQUIRIES: u32 = 3;
 
 /// Who is coming back.
 #[derive(Debug, Default)]
 pub(super) struct Returns {
-    /// Members that are missing and were asked all the same: under which number, and when.
-    inquiries: BTreeMap<NodeName, (u64, Moment)>,
+    /// Members that are missing and were asked all the same.
+    inquiries: BTreeMap<NodeName, Inquiry>,
     /// Members that are heard again, and the version of the statement that is still to come.
     awaited: BTreeMap<NodeName, (u64, u64)>,
     /// Members that are back, and may not know what happened meanwhile.
     welcome: BTreeSet<NodeName>,
 }
 
+/// A question to one that is missing and said something.
+#[derive(Debug, Clone, Copy)]
+struct Inquiry {
+    nonce: u64,
+    sent: Moment,
+    /// How often it was asked for the same word.
+    count: u32,
+}
+
 impl Returns {
     fn is_inquiry_due(&self, node: &NodeName, now: Moment) -> bool {
-        let asked = self.inquiries.get(node).map(|(_, sent)| *sent);
-        asked.is_none_or(|sent| now.since(sent) >= INQUIRE_EVERY)
+        self.inquiries.get(node).is_none_or(|asked| asked.sent + INQUIRE_EVERY <= now)
     }
 
-    fn inquired(&mut self, node: &NodeName, nonce: u64, now: Moment) {
-        self.inquiries.insert(node.clone(), (nonce, now));
+    fn inquired(&mut self, node: &NodeName, nonce: u64, count: u32, now: Moment) {
+        self.inquiries.insert(node.clone(), Inquiry { nonce, sent: now, count });
+    }
+
+    /// Whom to ask again, and how often each was asked by now.
+    fn unanswered(&mut self, now: Moment) -> Vec<(NodeName, u32)> {
+        let is_due = |_: &NodeName, asked: &mut Inquiry| asked.sent + INQUIRE_EVERY <= now;
+        let due = self.inquiries.extract_if(.., is_due);
+        let due = due.filter(|(_, asked)| asked.count < INQUIRIES);
+        due.map(|(node, asked)| (node, asked.count)).collect()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.inquiries.values().map(|asked| asked.sent + INQUIRE_EVERY).min()
     }
 
     /// When `node` was asked under `nonce`, if that was the last time.
     pub(super) fn asked(&self, node: &NodeName, nonce: u64) -> Option<Moment> {
-        let (asked, sent) = self.inquiries.get(node)?;
-        (*asked == nonce).then_some(*sent)
+        let asked = self.inquiries.get(node)?;
+        (asked.nonce == nonce).then_some(asked.sent)
     }
 
     /// `node` has answered.
@@ -73,13 +95,31 @@ impl Peers {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let is_missing = matches!(self.lives.of(from), Life::Away | Life::Gone | Life::Hidden);
         let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
-        if is_missing && is_known && self.returns.is_inquiry_due(from, now) {
+        if is_known && self.returns.is_inquiry_due(from, now) {
+            self.inquire_once(from, 1, now, effects);
+        }
+    }
+
+    /// Asks those again who have not answered.
+    pub(super) fn inquire_again(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        for (node, count) in self.returns.unanswered(now) {
+            self.inquire_once(&node, count + 1, now, effects);
+        }
+    }
+
+    fn inquire_once(
+        &mut self,
+        node: &NodeName,
+        count: u32,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        if matches!(self.lives.of(node), Life::Away | Life::Gone | Life::Hidden) {
             let nonce = self.nonces.next_u64() | 1;
-            self.returns.inquired(from, nonce, now);
-            let ask = self.ask_of(from, nonce, now);
-            self.tell(from, ask, effects);
+            self.returns.inquired(node, nonce, count, now);
+            let ask = self.ask_of(node, nonce, now);
+            self.tell(node, ask, effects);
         }
     }
 
@@ -145,10 +185,23 @@ mod tests {
         let node = NodeName::from("n2");
         let mut returns = Returns::default();
         assert!(returns.is_inquiry_due(&node, at(0)));
-        returns.inquired(&node, 7, at(0));
+        returns.inquired(&node, 7, 1, at(0));
         assert!(!returns.is_inquiry_due(&node, at(199)) && returns.is_inquiry_due(&node, at(200)));
         assert_eq!((returns.asked(&node, 7), returns.asked(&node, 8)), (Some(at(0)), None));
         returns.answered(&node);
         assert!(returns.is_inquiry_due(&node, at(100)));
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_asked_three_times() {
+        let node = NodeName::from("n2");
+        let mut returns = Returns::default();
+        returns.inquired(&node, 7, 1, at(0));
+        assert_eq!(returns.next_deadline(), Some(at(200)));
+        assert_eq!(returns.unanswered(at(199)), []);
+        assert_eq!(returns.unanswered(at(200)), [(node.clone(), 1)]);
+        returns.inquired(&node, 8, 3, at(200));
+        assert_eq!(returns.unanswered(at(400)), []);
+        assert_eq!(returns.next_deadline(), None);
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Sync {
 #[derive(Debug)]
 struct Want {
     from: NodeName,
+    /// Life and version: an older one that was on its way will not do.
+    age: (u64, u64),
     due: Moment,
     tries: u32,
 }
@@ -62,21 +64,25 @@ impl Sync {
         self.reported.insert(node.clone());
     }
 
-    /// The statement of `node` is missing, and `from` has it.
-    pub(super) fn want(&mut self, node: &NodeName, from: &NodeName, now: Moment) {
-        let want = || Want { from: from.clone(), due: now, tries: 0 };
-        self.wanted.entry(node.clone()).or_insert_with(want);
+    /// The statement of `node` is missing, and `from` has it: that of this life and version at
+    /// least.
+    pub(super) fn want(&mut self, node: &NodeName, from: &NodeName, age: (u64, u64), now: Moment) {
+        let want = || Want { from: from.clone(), age, due: now, tries: 0 };
+        let want = self.wanted.entry(node.clone()).or_insert_with(want);
+        want.age = want.age.max(age);
     }
 
     /// `node` does what its statement does not say: a newer one is on its way, or has been lost.
     pub(super) fn miss(&mut self, node: &NodeName, now: Moment) {
-        let want = || Want { from: node.clone(), due: now + AGAIN, tries: TRIES - 1 };
+        let want = || Want { from: node.clone(), age: (0, 0), due: now + AGAIN, tries: TRIES - 1 };
         self.wanted.entry(node.clone()).or_insert_with(want);
     }
 
-    /// The statement of `node` has come.
-    pub(super) fn has(&mut self, node: &NodeName) {
-        self.wanted.remove(node);
+    /// A statement of `node` has come, of this life and version.
+    pub(super) fn has(&mut self, node: &NodeName, age: (u64, u64)) {
+        if self.wanted.get(node).is_some_and(|want| want.age <= age) {
+            self.wanted.remove(node);
+        }
     }
 
     /// Which statements to ask for now, and of whom.

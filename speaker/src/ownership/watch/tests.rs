@@ -8,45 +8,55 @@ fn at(ms: u64) -> Moment {
     Moment::after_start(Duration::from_millis(ms))
 }
 
-/// What of the member works, and whether anybody else is heard.
-#[derive(Debug, Clone, Copy)]
-struct Machine {
-    agent: bool,
-    kernel: bool,
+/// What can be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// Its agent answers the watch.
+    Agent,
+    /// Its kernel answers for the node's own address.
+    Kernel,
     /// Its agent answers clients on the wire.
-    wire: bool,
-    spoke_by_frame: bool,
-    company: bool,
+    Wire,
+    /// It has spoken by frames of ours before.
+    Frames,
+    /// Other hosts are heard.
+    Company,
 }
 
-const WELL: Machine =
-    Machine { agent: true, kernel: true, wire: true, spoke_by_frame: true, company: true };
-const DEAD: Machine = Machine { agent: false, kernel: false, wire: false, ..WELL };
+use Sign::{Agent, Company, Frames, Kernel, Wire};
+
+type Signs = &'static [Sign];
+
+const WELL: Signs = &[Agent, Kernel, Wire, Frames, Company];
+const DEAD: Signs = &[Frames, Company];
+const AGENTLESS: Signs = &[Kernel, Frames, Company];
+/// No kernel answers ARP for its own address, as on some links.
+const WITNESSLESS: Signs = &[Agent, Wire, Frames, Company];
 
 struct Scene {
     watch: Watch,
     lives: Lives,
     node: NodeName,
-    machine: Machine,
+    signs: Signs,
     now: u64,
     nonces: u64,
 }
 
 impl Scene {
     /// A member that was well for a second, at the end of which it is like this.
-    fn then(machine: Machine) -> Self {
+    fn then(signs: Signs) -> Self {
         let mut scene = Self::new(WELL);
         scene.run(1_000);
-        scene.machine = machine;
+        scene.signs = signs;
         scene
     }
 
-    fn new(machine: Machine) -> Self {
+    fn new(signs: Signs) -> Self {
         let node = NodeName::from("n2");
         let (mut watch, mut lives) = (Watch::default(), Lives::default());
         watch.set_charges(&BTreeSet::from([node.clone()]), at(0));
         lives.set(&node, Life::Present, at(0));
-        Self { watch, lives, node, machine, now: 0, nonces: 0 }
+        Self { watch, lives, node, signs, now: 0, nonces: 0 }
     }
 
     /// Lets time pass until `end`; gives what was wanted, and when.
@@ -55,7 +65,9 @@ impl Scene {
         while self.now < end {
             if self.watch.next_deadline().is_some_and(|due| due <= at(self.now)) {
                 let wanted = self.tick();
-                wanted.iter().for_each(|act| self.carry_out(act));
+                for act in &wanted {
+                    self.carry_out(act);
+                }
                 acts.extend(wanted.into_iter().map(|act| (self.now, act)));
             }
             self.now += 1;
@@ -64,13 +76,13 @@ impl Scene {
     }
 
     fn tick(&mut self) -> Vec<Act> {
-        let machine = self.machine;
+        let is_heard = |sign| self.signs.contains(&sign);
         let mut around = Surroundings {
             lives: &self.lives,
             proof: None,
-            frames: machine.company.then_some(at(self.now)),
-            spoke_by_frame: &|_| machine.spoke_by_frame,
-            mesh_lost: &|_| !machine.agent,
+            frames: is_heard(Company).then_some(at(self.now)),
+            spoke_by_frame: &|_| is_heard(Frames),
+            mesh_lost: &|_| !is_heard(Agent),
             nonce: &mut || {
                 self.nonces += 1;
                 self.nonces
@@ -84,15 +96,15 @@ impl Scene {
         let now = at(self.now);
         match act {
             Act::Ask { node, nonce, .. } => {
-                if self.machine.agent && self.watch.answered(node, *nonce).is_some() {
+                if self.signs.contains(&Agent) && self.watch.answered(node, *nonce).is_some() {
                     self.watch.settle(node);
                 }
             }
             Act::Question(node) => {
-                if self.machine.kernel {
+                if self.signs.contains(&Kernel) {
                     self.watch.testify(node, now);
                 }
-                if self.machine.wire {
+                if self.signs.contains(&Wire) {
                     self.watch.seen_answering(node, now);
                 }
             }
@@ -152,24 +164,22 @@ fn the_second_miss_begins_a_doubt() {
 #[test]
 fn what_still_answers_decides_what_it_is() {
     let (gone, away) = (true, false);
-    let agentless = Machine { kernel: true, ..DEAD };
-    let stranger = Machine { spoke_by_frame: false, wire: true, ..agentless };
-    let cases = [
+    let cases: [(&str, Signs, Option<bool>); 6] = [
         ("nothing", DEAD, Some(gone)),
-        ("nothing, as nobody else does", Machine { company: false, ..DEAD }, None),
-        ("its kernel", agentless, Some(away)),
-        ("its kernel alone", Machine { company: false, ..agentless }, Some(away)),
-        ("the wire, for one that spoke by frames", Machine { wire: true, ..DEAD }, Some(gone)),
-        ("both, for one that spoke by frames", Machine { wire: true, ..agentless }, Some(away)),
+        ("nothing, as nobody else does", &[Frames], None),
+        ("its kernel", AGENTLESS, Some(away)),
+        ("its kernel alone", &[Kernel, Frames], Some(away)),
+        ("the wire, for one that spoke by frames", &[Wire, Frames, Company], Some(gone)),
+        ("both, for one that spoke by frames", &[Kernel, Wire, Frames, Company], Some(away)),
     ];
-    for (what, machine, expected) in cases {
-        let mut scene = Scene::then(machine);
+    for (what, signs, expected) in cases {
+        let mut scene = Scene::then(signs);
         let verdict = verdict(&scene.run(3_000));
         let expected = expected.map(|gone| (150, verdict_on(&scene.node, gone)));
         assert_eq!(verdict, expected, "{what} answers");
     }
     // Of one that never spoke by frames the wire's word is enough: only our questions get lost.
-    let mut scene = Scene::then(stranger);
+    let mut scene = Scene::then(&[Kernel, Wire, Company]);
     let acquitted = verdict(&scene.run(1_400));
     let nonce = scene.nonces;
     assert!(
@@ -180,7 +190,7 @@ fn what_still_answers_decides_what_it_is() {
 
 #[test]
 fn the_wire_alone_acquits_for_a_few_seconds_only() {
-    let mut scene = Scene::then(Machine { spoke_by_frame: false, wire: true, ..DEAD });
+    let mut scene = Scene::then(&[Wire, Company]);
     let acts = scene.run(10_000);
     let gone = acts.iter().find(|(_, act)| *act == verdict_on(&scene.node, true));
     let acquitted = acts.iter().find(|(_, act)| matches!(act, Act::Hears { .. }));
@@ -190,24 +200,24 @@ fn the_wire_alone_acquits_for_a_few_seconds_only() {
 
 #[test]
 fn after_a_hang_up_there_is_no_waiting_for_misses_and_more_time_for_the_kernel() {
-    for (kernel, gone) in [(true, false), (false, true)] {
-        let mut scene = Scene::then(Machine { kernel, ..DEAD });
+    for (signs, gone) in [(AGENTLESS, false), (DEAD, true)] {
+        let mut scene = Scene::then(signs);
         scene.run(1_010);
         scene.lives.hang_up(&scene.node);
         scene.watch.doubt(&scene.node, at(1_010));
         let acts = scene.run(2_000);
         assert_eq!(doubted(&acts), Some(1_010));
         let (after, act) = verdict(&acts).unwrap();
-        assert_eq!(act, verdict_on(&scene.node, gone), "kernel: {kernel}");
-        assert!((300..=330).contains(&after), "kernel: {kernel}, {after}");
+        assert_eq!(act, verdict_on(&scene.node, gone), "{signs:?}");
+        assert!((300..=330).contains(&after), "{signs:?}: {after}");
     }
 }
 
 #[test]
 fn a_hang_up_is_enough_where_no_kernel_ever_answered() {
-    let mut scene = Scene::new(Machine { kernel: false, ..WELL });
+    let mut scene = Scene::new(WITNESSLESS);
     scene.run(1_000);
-    scene.machine = DEAD;
+    scene.signs = DEAD;
     scene.lives.hang_up(&scene.node);
     scene.watch.doubt(&scene.node, at(1_000));
     let act = verdict(&scene.run(2_000)).map(|(_, act)| act);
@@ -216,9 +226,9 @@ fn a_hang_up_is_enough_where_no_kernel_ever_answered() {
 
 #[test]
 fn without_a_witness_only_the_mesh_can_tell_and_takes_its_time() {
-    let mut scene = Scene::new(Machine { kernel: false, ..WELL });
+    let mut scene = Scene::new(WITNESSLESS);
     scene.run(1_000);
-    scene.machine = DEAD;
+    scene.signs = DEAD;
     let (after, act) = verdict(&scene.run(5_000)).unwrap();
     assert_eq!(act, verdict_on(&scene.node, true));
     assert!((2_000..2_500).contains(&after), "{after}");
@@ -243,9 +253,9 @@ fn another_watcher_that_hears_it_ends_the_doubt_for_a_second() {
 
 #[test]
 fn one_that_was_cut_off_itself_doubts_anew_once_it_hears_others() {
-    let mut scene = Scene::then(Machine { company: false, ..DEAD });
+    let mut scene = Scene::then(&[Frames]);
     assert_eq!(verdict(&scene.run(1_500)), None);
-    scene.machine.company = true;
+    scene.signs = DEAD;
     let (node, acts) = (scene.node.clone(), scene.run(3_000));
     let gone = acts.iter().find(|(_, act)| *act == verdict_on(&node, true)).unwrap().0;
     assert!(gone >= 1_500 + 150, "{gone}");
@@ -253,10 +263,10 @@ fn one_that_was_cut_off_itself_doubts_anew_once_it_hears_others() {
 
 #[test]
 fn a_node_whose_agent_is_away_is_gone_once_its_kernel_falls_silent() {
-    let mut scene = Scene::then(Machine { kernel: true, ..DEAD });
+    let mut scene = Scene::then(AGENTLESS);
     scene.run(5_000);
     assert_eq!(scene.lives.of(&scene.node), Life::Away, "its kernel goes on answering");
-    scene.machine = DEAD;
+    scene.signs = DEAD;
     let acts = scene.run(6_000);
     let gone = acts.iter().find(|(_, act)| *act == verdict_on(&scene.node, true)).unwrap().0;
     assert!((5_150..5_400).contains(&gone), "{gone}");

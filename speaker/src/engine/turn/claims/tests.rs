@@ -127,7 +127,7 @@ fn a_claim_is_above_every_other_that_is_known() {
         scene.recorded.insert(service, ("n2".into(), claim));
         scene
     };
-    let cases = [
+    let cases = vec![
         ("the first ever", alone(), 1),
         ("after one that is gone", dead(7), 8),
         ("after one that only the record knows", recorded(alone(), 9), 10),
@@ -135,7 +135,9 @@ fn a_claim_is_above_every_other_that_is_known() {
         ("beside one that lives", near(7), 8),
         ("held, and lower than one that lives", near(7).holding(firm(3)), 8),
         ("held, and the highest", near(7).holding(firm(9)), 9),
-        ("held, and nobody else lives", dead(7).holding(firm(3)), 7),
+        ("held, and nobody else lives", dead(7).holding(firm(3)), 3),
+        ("lapsed, and nobody else lives", dead(7).holding(held(Rank::Lapsed, 3)), 7),
+        ("lapsed, and another lives", near(7).holding(held(Rank::Lapsed, 9)), 10),
     ];
     for (case, scene, counter) in cases {
         assert_eq!(scene.claim(None), firm(counter), "{case}");
@@ -192,9 +194,12 @@ fn the_lower_claim_yields_to_the_higher_of_one_that_lives() {
     for (theirs, is_there, yields) in cases {
         let name = format!("{theirs:?}, there: {is_there}");
         let mut scene = Scene::new().with(2, Some(theirs), is_there).holding(mine.clone());
-        scene.turn(|turn, group| turn.yield_to_higher(group));
+        scene.turn(|turn, group| {
+            turn.yield_to_higher(group);
+        });
         assert_eq!(scene.peers.book().held(&ADDRESS).is_none(), yields, "{name}");
-        assert_eq!(scene.pending.take_parted().len(), usize::from(yields), "{name}");
+        let parted = scene.pending.take_parted(Moment::START, |_| (BTreeMap::new(), true));
+        assert_eq!(parted.len(), usize::from(yields), "{name}");
     }
 }
 
