@@ -205,12 +205,15 @@ impl Trace {
 
     /// Every time another owner answered first than the time before.
     pub fn changes(&self, ip: Ipv4Addr) -> Vec<Change> {
-        let firsts: Vec<_> = self.rounds(ip).iter().filter_map(|round| round.first).collect();
-        let pairs = firsts.iter().zip(firsts.iter().skip(1));
-        pairs
-            .filter(|((_, from), (_, to))| from != to)
-            .map(|(&(_, from), &(at, to))| Change { at, from, to })
-            .collect()
+        changes(self.rounds(ip).iter().filter_map(|round| round.first))
+    }
+
+    /// Every time another answered alone than the time before. While an address is handed over both
+    /// answer, now the one first and now the other.
+    pub fn moves(&self, ip: Ipv4Addr) -> Vec<Change> {
+        let rounds = self.rounds(ip);
+        let alone = rounds.iter().filter(|round| round.macs.len() == 1);
+        changes(alone.filter_map(|round| round.first))
     }
 
     /// Times in which several answered; asks less than ten intervals apart count as one time.
@@ -323,6 +326,16 @@ impl Trace {
         }
         rounds
     }
+}
+
+/// Where one answer is by another than the one before.
+fn changes(answers: impl Iterator<Item = (Duration, Mac)>) -> Vec<Change> {
+    let answers: Vec<_> = answers.collect();
+    let pairs = answers.iter().zip(answers.iter().skip(1));
+    pairs
+        .filter(|((_, from), (_, to))| from != to)
+        .map(|(&(_, from), &(at, to))| Change { at, from, to })
+        .collect()
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
     scene::ensure_no_two_unanswered(trace)?;
     scene::ensure_one_answerer(trace, OVERLAP)?;
     for &ip in &old.owned {
-        let changes = trace.changes(ip).len();
-        ensure!(changes == 1, "{ip} changed owners {changes} times");
+        let moves = trace.moves(ip).len();
+        ensure!(moves == 1, "{ip} changed owners {moves} times");
         let last = trace.answers_for(ip).filter(|it| it.mac == old.mac).last();
         let last = last.map_or(trace.end, |answer| answer.at);
         let told = trace.announcements_of(ip).find(|it| {

@@ -56,7 +56,7 @@ async fn thirty_addresses_are_spread_evenly_and_a_node_that_returns_waits_for_th
         let trace = scene.judged(returned)?;
         scene::ensure_no_two_unanswered(&trace)?;
         // A third for the node that came back, and nothing else.
-        let moves: usize = scene.addresses.iter().map(|ip| trace.changes(*ip).len()).sum();
+        let moves: usize = scene.addresses.iter().map(|ip| trace.moves(*ip).len()).sum();
         eprintln!("the plan moved {moves} addresses");
         ensure!(moves <= ADDRESSES / 3, "{moves} moves");
         Ok(())

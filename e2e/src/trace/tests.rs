@@ -84,6 +84,17 @@ fn counts_changes_by_who_answers_first() {
 }
 
 #[test]
+fn counts_a_move_once_however_the_two_answer_meanwhile() {
+    let want = Change { at: ms(41), from: mac(b'a'), to: mac(b'b') };
+    let mut trace = trace("aaBBbb");
+    // In the first of the two rounds with both, `b` answers before `a`.
+    trace.answers.push(Answer { at: ms(20), ip: IP, mac: mac(b'b'), frame_source: mac(b'b') });
+    trace.answers.sort_by_key(|answer| answer.at);
+    assert_eq!(trace.changes(IP).len(), 3);
+    assert_eq!(trace.moves(IP), [want]);
+}
+
+#[test]
 fn takes_a_clean_handover_for_no_rivalry() {
     assert_eq!(trace("aaabbb").rivalries(IP), []);
 }
