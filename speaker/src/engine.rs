@@ -186,15 +186,15 @@ impl Engine {
         // Once that is past, only an event can help.
         let settled = settled.filter(|by| self.phase.settles() && *by > self.now);
         let checks = self.checks.next_deadline().filter(|_| self.phase.decides());
-        let others =
-            [self.pending.next_deadline(), self.conflicts.next_deadline(), settled, checks];
+        let pending = self.pending.next_deadline().filter(|_| self.phase.decides());
+        let others = [pending, self.conflicts.next_deadline(), settled, checks];
         let phase = self.phase.next_deadline();
         others
             .into_iter()
             .flatten()
             .chain(peers)
             .chain(phase)
-            .chain(self.bursts.next_deadline())
+            .chain(self.bursts.next_deadline().filter(|_| self.phase.decides()))
             .min()
     }
 

@@ -155,6 +155,7 @@ impl Engine {
         let cluster = &self.cluster;
         let exists = |address: &IpAddr| cluster.services_at(address).next().is_some();
         self.pending.retain(exists);
+        self.heirs.retain(exists);
         if let Some(peers) = &mut self.peers {
             let held = peers.book().mine().holdings.keys();
             let orphans: BTreeSet<IpAddr> =

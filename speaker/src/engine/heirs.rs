@@ -76,6 +76,12 @@ impl Heirs {
         self.chosen.keys().copied().collect()
     }
 
+    /// Forgets the groups that no Service has any more.
+    pub(super) fn retain(&mut self, exists: impl Fn(&IpAddr) -> bool) {
+        let gone: Vec<IpAddr> = self.chosen.keys().filter(|key| !exists(key)).copied().collect();
+        gone.iter().for_each(|key| self.forget(key));
+    }
+
     /// The group of `key` has an owner.
     pub(super) fn forget(&mut self, key: &IpAddr) {
         let Some(Choice { lost, heir, addresses }) = self.chosen.remove(key) else { return };

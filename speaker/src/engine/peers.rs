@@ -174,7 +174,7 @@ impl Peers {
 
     /// The node `name` was deleted: nothing is expected of it any more, unless it is there.
     pub(super) fn forget(&mut self, name: &NodeName) {
-        if self.lives.is_present(name) {
+        if matches!(self.lives.of(name), Life::Present | Life::Suspected(_)) {
             return;
         }
         self.lives.forget(name);

@@ -19,9 +19,9 @@ const PROBES: [Duration; 5] = [
     Duration::from_millis(75),
     Duration::from_millis(100),
 ];
+const PROBED: Duration = Duration::from_millis(130);
 /// So long it is waited for word of where the winner of an address is.
 const PARTING_WITHIN: Duration = Duration::from_secs(1);
-const PROBED: Duration = Duration::from_millis(130);
 /// An address that another host has is asked for again after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(10);
 /// How long another member that probes as well is left alone.

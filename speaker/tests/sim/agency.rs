@@ -20,6 +20,9 @@ use crate::world::World;
 /// 2025, for wall clocks.
 const EPOCH_MS: u64 = 1_750_000_000_000;
 
+/// Woken for nothing so often in a row, an agent burns its processor.
+const IDLE: u32 = 4;
+
 impl World {
     /// Starts the agent of a node that runs and has none.
     pub(crate) fn start_agent(&mut self, id: NodeId) {
@@ -65,6 +68,7 @@ impl World {
             born,
             since,
             inbox: Vec::new(),
+            idle: 0,
             processing: false,
             wake: None,
             desired: Desired::new(),
@@ -126,7 +130,13 @@ impl World {
             return;
         }
         self.calls += 1;
+        let has_news = !agent.inbox.is_empty();
         let effects = agent.engine.on(agent.inbox.drain(..), moment);
+        let is_due = agent.engine.next_deadline().is_some_and(|due| due <= moment);
+        agent.idle = if is_due && !has_news && effects.is_empty() { agent.idle + 1 } else { 0 };
+        if agent.idle > IDLE {
+            self.broken("no busy loop", format!("n{id} is woken for nothing, again and again"));
+        }
         for effect in effects {
             self.carry_out(id, effect);
         }

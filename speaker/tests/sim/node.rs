@@ -66,6 +66,8 @@ pub(crate) struct Agent {
     /// The world's clock when it started.
     pub(crate) since: At,
     pub(crate) inbox: Vec<Event>,
+    /// How often it was woken for nothing, one time after the other.
+    pub(crate) idle: u32,
     pub(crate) processing: bool,
     /// When the next wake-up is in the queue.
     pub(crate) wake: Option<At>,

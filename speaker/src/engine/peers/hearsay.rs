@@ -82,7 +82,8 @@ impl Hearsay {
 
     /// `node` was there at this moment, as somebody knows first-hand.
     pub(super) fn heard(&mut self, node: &NodeName, at: Moment) {
-        self.heard_lately.insert(node.clone(), at);
+        let heard = self.heard_lately.entry(node.clone()).or_insert(at);
+        *heard = at.max(*heard);
     }
 
     fn is_heard(&self, node: &NodeName, now: Moment) -> bool {

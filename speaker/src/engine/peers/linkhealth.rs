@@ -87,6 +87,8 @@ impl Peers {
         if ports.len() < 2 || !in_touch {
             // With one link, the watch finds out; and who hears nobody learns nothing here.
             self.health.heard.values_mut().for_each(|at| *at = (*at).max(now - MUTE_AFTER / 2));
+            self.health.next_look = self.health.next_look.max(now + LOOK_EVERY);
+            self.health.next_try = self.health.next_try.max(now + TRY_EVERY);
             return;
         }
         for (link, at) in &self.health.heard {

@@ -120,9 +120,13 @@ impl Charge {
     pub(super) fn next(&self) -> Moment {
         let pending = self.pending.values().min().filter(|_| !self.is_missing);
         let expiry = pending.map(|sent| *sent + ANSWER_WITHIN);
-        let doubt = self.doubt.as_ref().map(|doubt| doubt.next_round);
-        let first = self.next_ask.min(self.next_question);
-        expiry.into_iter().chain(doubt).fold(first, Moment::min)
+        // A doubt asks in rounds of its own, instead of what is asked without one.
+        let first = match &self.doubt {
+            None => self.next_ask.min(self.next_question),
+            Some(doubt) if self.is_missing => doubt.next_round.min(self.next_ask),
+            Some(doubt) => doubt.next_round.min(self.next_question),
+        };
+        expiry.into_iter().fold(first, Moment::min)
     }
 
     /// A member that should answer.

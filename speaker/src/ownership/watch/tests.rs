@@ -69,10 +69,26 @@ impl Scene {
                     self.carry_out(act);
                 }
                 acts.extend(wanted.into_iter().map(|act| (self.now, act)));
+                self.idle_ticks(at(self.now));
             }
             self.now += 1;
         }
         acts
+    }
+
+    /// Whoever is woken has something to do, or the process would turn in circles: at the latest the
+    /// second time in a moment nothing more is due.
+    fn idle_ticks(&mut self, now: Moment) {
+        for _ in 0..2 {
+            if self.watch.next_deadline().is_none_or(|due| due > now) {
+                return;
+            }
+            for act in self.tick() {
+                self.carry_out(&act);
+            }
+        }
+        let due = self.watch.next_deadline();
+        assert!(due.is_none_or(|due| due > now), "due {due:?} at {now:?}, again and again");
     }
 
     fn tick(&mut self) -> Vec<Act> {
