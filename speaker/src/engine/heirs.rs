@@ -79,7 +79,9 @@ impl Heirs {
     /// Forgets the groups that no Service has any more.
     pub(super) fn retain(&mut self, exists: impl Fn(&IpAddr) -> bool) {
         let gone: Vec<IpAddr> = self.chosen.keys().filter(|key| !exists(key)).copied().collect();
-        gone.iter().for_each(|key| self.forget(key));
+        for key in &gone {
+            self.forget(key);
+        }
     }
 
     /// The group of `key` has an owner.
