@@ -84,10 +84,12 @@ impl Engine {
         if !is_ours || member.as_ref().is_some_and(is_settled) {
             return;
         }
-        let counts =
-            |node: &NodeName| self.peers.as_ref().is_some_and(|peers| peers.lives().is_alive(node));
-        if !member.as_ref().is_some_and(counts) && self.conflicts.defends(address, now) {
-            self.defend(heard.address, effects);
+        if self.conflicts.defends(address, now) {
+            match member {
+                None => self.defend(heard.address, effects),
+                // Its clients must hear of us as soon as the claims have decided for us.
+                Some(_) => _ = self.announced_again.insert(heard.address),
+            }
         }
         let (mac, link) = (heard.mac, heard.link);
         if member.is_some() && !self.conflicts.is_stubborn(address, mac, now) {

@@ -228,7 +228,7 @@ impl Peers {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        let may_be = |(_, life)| matches!(life, Life::Gone | Life::Hidden | Life::Away);
+        let may_be = |(_, life)| life != Life::Present;
         let alone = self.lives.iter().all(may_be).then_some(self.touch.next_alone());
         let others = [
             alone,

@@ -88,7 +88,9 @@ impl Touch {
     /// Until when the ports may answer, if that is longer than they were told.
     fn renew(&mut self, is_alone: bool, now: Moment) -> Option<Moment> {
         let alone = is_alone.then(|| now + PROVEN_FOR);
-        let until = self.proof.map(|proof| proof + PROVEN_FOR).max(alone);
+        // Whoever hears other hosts is not cut off, though the last member may just have died.
+        let heard = self.proof.max(self.frames);
+        let until = heard.map(|heard| heard + PROVEN_FOR).max(alone);
         let until = until.filter(|until| *until > self.renewed)?;
         self.renewed = until;
         Some(until)
@@ -107,7 +109,9 @@ impl Peers {
     /// Lets the ports go on while this agent is in touch with others, or while there are none.
     pub(super) fn renew(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let is_tick = self.touch.tick(now);
-        if is_tick && self.lives.is_empty() && self.mesh.expects_others() {
+        let is_lonely = self.lives.is_empty() && self.mesh.expects_others();
+        if is_tick && (is_lonely || self.touch.ends_soon(now)) && !effects.contains(&Effect::Count)
+        {
             effects.push(Effect::Count);
         }
         let is_alone = (is_tick || self.touch.ends_soon(now)) && self.is_alone(now);
