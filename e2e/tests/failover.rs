@@ -12,7 +12,7 @@ use e2e::wait::{Look, until};
 /// Enough for every node to own some.
 const ADDRESSES: usize = 12;
 const FAILOVER: Duration = Duration::from_secs(1);
-const AFTER_RETURN: Duration = Duration::from_secs(10);
+const AFTER_RETURN: Duration = Duration::from_secs(5);
 
 /// The busiest node is cut off, and comes back.
 async fn dies_and_returns(scene: &Scene<'_>, cut: fn(&Node) -> Result<Fault>) -> Result<()> {

@@ -8,12 +8,13 @@ use e2e::cluster::Lab;
 use e2e::crowd;
 use e2e::scene::ms;
 
-const ADDRESSES: usize = 3_000;
+/// `make bench-failover` does it with three times as many.
+const ADDRESSES: usize = 1_000;
 const FAILOVER: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
-async fn three_thousand_addresses_of_a_dead_node_are_answered_within_two_seconds() -> Result<()> {
+async fn a_thousand_addresses_of_a_dead_node_are_answered_within_two_seconds() -> Result<()> {
     let lab = Lab::attach()?;
     crowd::with(&lab, ADDRESSES, async |crowd| {
         let death = crowd.dies().await?;
