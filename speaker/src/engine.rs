@@ -13,7 +13,7 @@
 //! can be serialised, so a trace taken in production replays in a test.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::compile::Config;
 use crds::model::ids::{NodeName, ServiceKey};
@@ -103,13 +103,13 @@ pub struct Engine {
     checks: Checks,
     standings: BTreeMap<ServiceKey, Standing>,
     /// Which of the Services answered for here have an address.
-    holders: BTreeMap<Ipv4Addr, BTreeSet<ServiceKey>>,
+    holders: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
     desired: Desired,
     /// Where the wire knows each address to be.
-    present: BTreeMap<Ipv4Addr, Presence>,
+    present: BTreeMap<IpAddr, Presence>,
     bursts: Bursts,
     /// What somebody else has just stopped to answer for.
-    announced_again: BTreeSet<Ipv4Addr>,
+    announced_again: BTreeSet<IpAddr>,
     described: Option<Description>,
     phase: Phase,
     /// When it was last called.

@@ -26,8 +26,9 @@
 //! So the program asks for packet type HOST or BROADCAST, as the kernel's own ARP does, and for the
 //! link's index. Hosts in other VLANs are thus never answered.
 //!
-//! The speakers' own frames ([`Program::link_frames`]) have a socket and a program to themselves: a
-//! packet socket is bound to one EtherType, and bound to all of them (ETH_P_ALL) it would run its
+//! The speakers' own frames ([`Program::link_frames`]) and neighbour discovery
+//! ([`Program::neighbours`]) each have a socket and a program to themselves: a packet
+//! socket is bound to one EtherType, and bound to all of them (ETH_P_ALL) it would run its
 //! program for every packet of the node.
 
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ use crds::model::range::AddressRange;
 use crate::wire::arp;
 
 mod link_frames;
+mod neighbours;
 
 /// More ranges than this are merged, nearest neighbours first. Each costs about 14 instructions of
 /// the kernel's internal form (7 in each of two searches). The kernel takes 4096 of the classic

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counts;
 pub mod deadline;
 pub mod frames;
+pub mod groups;
 pub mod links;
 pub mod mesh_socket;
 mod packet;

@@ -241,7 +241,7 @@ mod tests {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let metrics = Metrics::new("n1", Arc::clone(&table)).unwrap();
         let entry = Entry { links: Links::All, answer: Answer::Own };
-        let next = Table::following(&table.load(), [([192, 0, 2, 1].into(), entry)]);
+        let next = Table::following(&table.load(), [([192, 0, 2, 1], entry)]);
         next.iter().for_each(|(_, announced)| announced.counters.count_request());
         table.store(Arc::new(next));
         let service = ServiceKey::new("default", "web");

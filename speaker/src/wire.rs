@@ -6,7 +6,11 @@
 #![deny(clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 pub mod arp;
+mod checksum;
 pub mod ethernet;
+pub mod frame;
+pub mod ndp;
+pub mod neighbour;
 
 /// Why bytes are not a frame we understand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,4 +41,30 @@ pub enum Malformed {
     /// ARP operation other than request and reply, for instance RARP's.
     #[error("ARP operation {0}")]
     Operation(u16),
+    /// An IP version other than 6 under IPv6's EtherType.
+    #[error("IP version {0}")]
+    IpVersion(u8),
+    /// An IPv6 packet that carries something other than ICMPv6.
+    #[error("IPv6 next header {0}")]
+    NextHeader(u8),
+    /// A hop limit other than 255: a router has passed it on.
+    #[error("hop limit {0}")]
+    HopLimit(u8),
+    /// An ICMPv6 message other than a neighbour solicitation or advertisement.
+    #[error("ICMPv6 type {kind} code {code}")]
+    Icmp {
+        /// The type.
+        kind: u8,
+        /// The code.
+        code: u8,
+    },
+    /// The ICMPv6 checksum is wrong.
+    #[error("wrong checksum")]
+    Checksum,
+    /// An option of this type without a length, or longer than the message.
+    #[error("option {0} does not fit")]
+    Option(u8),
+    /// Fields that must not occur together (RFC 4861 sections 7.1.1 and 7.1.2).
+    #[error("a combination of fields that RFC 4861 forbids")]
+    Forbidden,
 }

@@ -64,8 +64,8 @@ fn a_frame_arrives_padded_to_one_speaker_or_to_all() {
 fn a_frame_carries_the_links_present_mac() {
     let (wire, mut node, client) = speakers();
     wire.client.ip(&format!("link set {CLIENT_LINK} address {STRANGER}"));
-    let program = netns::responder::program(POOL, client.port.index(), STRANGER);
-    client.port.update(STRANGER, &program).unwrap();
+    let programs = netns::responder::programs(POOL, client.port.index(), STRANGER);
+    client.port.update(STRANGER, &programs).unwrap();
     client.frames.send(NODE_MAC, b"sealed").unwrap();
     assert_eq!(arrived(&mut node).1, STRANGER);
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
-use netns::responder::{Responder, program, runtime};
+use netns::responder::{Responder, programs, runtime};
 use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Wire, wait_for};
 use speaker::announce::table::{Answer, Entry, Links, Table};
-use speaker::filter::{MAX_RANGES, Program};
+use speaker::filter::MAX_RANGES;
 use speaker::io::clock::Clock;
 use speaker::io::deadline::Deadline;
-use speaker::io::port::Port;
+use speaker::io::port::{Port, Programs};
 use speaker::moment::Moment;
 use speaker::respond::{DropReason, Heard, HeardKind};
 use speaker::wire::arp::ArpFrame;
@@ -119,7 +119,7 @@ fn frames_that_waited_until_past_the_deadline_are_not_answered() {
     let index = wire.node.index(NODE_LINK);
     wire.node.within(|| {
         runtime().block_on(async {
-            let port = Port::open(index, NODE_MAC, &program(POOL, index, NODE_MAC)).unwrap();
+            let port = Port::open(index, NODE_MAC, &programs(POOL, index, NODE_MAC)).unwrap();
             let entry = Entry { links: Links::All, answer: Answer::Own };
             let table = Table::following(&Table::default(), [(ADDRESS, entry)]);
             let clock = Clock::new();
@@ -153,7 +153,7 @@ fn frames_that_waited_until_past_the_deadline_are_not_answered() {
 #[ignore = "needs CAP_NET_ADMIN: make netns"]
 fn withdrawn_address_is_silent_at_once() {
     let (wire, responder) = answering();
-    responder.answer(&[]);
+    responder.answer::<Ipv4Addr>(&[]);
     assert!(!arping(&wire, "-w 1 192.0.2.10").status.success());
     assert!(responder.port.counters().drops(DropReason::UnknownAddress) > 0);
     assert_eq!(responder.port.counters().replies(), 0);
@@ -169,7 +169,7 @@ fn deputy_gives_the_client_the_owners_mac_and_keeps_its_own_in_the_header() {
     client.port.send(&ArpFrame::probe(CLIENT_MAC, ADDRESS).to_frame()).unwrap();
     let link = wire.client.index(CLIENT_LINK);
     let kind = HeardKind::Answer;
-    let expected = Heard { link, address: ADDRESS, mac: STRANGER, source: NODE_MAC, kind };
+    let expected = Heard { link, address: ADDRESS.into(), mac: STRANGER, source: NODE_MAC, kind };
     assert_eq!(client.heard(), expected);
 }
 
@@ -196,7 +196,7 @@ fn another_hosts_use_of_our_address_reaches_the_engine() {
     client.port.send(&frame.to_frame()).unwrap();
     let link = responder.port.index();
     let kind = HeardKind::Conflict;
-    let expected = Heard { link, address: ADDRESS, mac: STRANGER, source: CLIENT_MAC, kind };
+    let expected = Heard { link, address: ADDRESS.into(), mac: STRANGER, source: CLIENT_MAC, kind };
     assert_eq!(responder.heard(), expected);
     assert_eq!(responder.port.counters().drops(DropReason::Announcement), 1);
 }
@@ -278,7 +278,7 @@ fn changed_mac_and_ranges_are_taken_over_while_running() {
     ask(ADDRESS);
     responder.read(1);
     wire.node.ip(&format!("link set {NODE_LINK} address {NEW_MAC}"));
-    port.update(NEW_MAC, &program("192.0.2.0/24", port.index(), NEW_MAC)).unwrap();
+    port.update(NEW_MAC, &programs("192.0.2.0/24", port.index(), NEW_MAC)).unwrap();
     assert_eq!(port.mac(), NEW_MAC);
     ask(FOREIGN);
     responder.read(2);
@@ -322,7 +322,7 @@ fn first_frame_after_a_link_is_back_is_not_lost_to_the_old_error() {
     wire.node.within(|| {
         let runtime = runtime();
         let _guard = runtime.enter();
-        let port = Port::open(index, NODE_MAC, &program(POOL, index, NODE_MAC)).unwrap();
+        let port = Port::open(index, NODE_MAC, &programs(POOL, index, NODE_MAC)).unwrap();
         wire.node.ip(&format!("link set {NODE_LINK} down"));
         wire.node.ip(&format!("link set {NODE_LINK} up"));
         wire.wait_for_carrier();
@@ -345,7 +345,7 @@ fn port_of_a_deleted_link_only_notices_when_it_sends() {
     let gone = wire.node.within(|| {
         let runtime = runtime();
         let _guard = runtime.enter();
-        Port::open(old, NODE_MAC, &program(POOL, old, NODE_MAC)).map(drop).unwrap_err()
+        Port::open(old, NODE_MAC, &programs(POOL, old, NODE_MAC)).map(drop).unwrap_err()
     });
     assert_eq!(gone.raw_os_error(), Some(nix::libc::ENODEV));
 }
@@ -366,8 +366,8 @@ fn largest_program_can_be_replaced_under_the_limit_of_older_kernels() {
         let ranges: Vec<AddressRange> = (0..most)
             .map(|n| AddressRange::new(address(n + shift), address(n + shift)).unwrap())
             .collect();
-        let program = Program::compile(&ranges, responder.port.index(), NODE_MAC);
-        responder.port.update(NODE_MAC, &program).unwrap();
+        let programs = Programs::compile(&ranges, responder.port.index(), NODE_MAC);
+        responder.port.update(NODE_MAC, &programs).unwrap();
     }
 }
 

@@ -8,10 +8,9 @@ use arc_swap::ArcSwap;
 use crds::model::ids::IfIndex;
 use crds::model::range::AddressRange;
 use speaker::announce::table::{Answer, Entry, Links, Table};
-use speaker::filter::Program;
 use speaker::io::clock::Clock;
 use speaker::io::deadline::Deadline;
-use speaker::io::port::Port;
+use speaker::io::port::{Port, Programs};
 use speaker::moment::Moment;
 use tokio::sync::mpsc;
 
@@ -64,13 +63,13 @@ pub fn serve(index: &str, mac: &str, addresses: &str) {
     // No address, no pool: the filter drops everything.
     let pools: &[&str] = if table.load().is_empty() { &[] } else { &[POOL] };
     let ranges: Vec<_> = pools.iter().map(|pool| AddressRange::parse(pool).unwrap()).collect();
-    let program = Program::compile(&ranges, index, mac);
+    let programs = Programs::compile(&ranges, index, mac);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (events, _news) = mpsc::channel(64);
     let deadline = Deadline::new(Clock::new());
     deadline.renew(Moment::END);
     runtime.spawn(async move {
-        let port = Port::open(index, mac, &program).unwrap();
+        let port = Port::open(index, mac, &programs).unwrap();
         println!("ready");
         std::io::stdout().flush().unwrap();
         panic!("{}", port.run(&table, &deadline, &events).await);

@@ -1,4 +1,4 @@
-//! When gratuitous ARP is sent: a schedule, kept as data.
+//! When gratuitous ARP is sent, or its equal in IPv6: a schedule, kept as data.
 //!
 //! An address that appears on a link is announced there in several [`ROUNDS`], because a single
 //! broadcast may be lost and because a Linux client that has just learned an owner ignores
@@ -9,7 +9,7 @@
 //! port that sends too much ARP, so each link has a pace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crds::model::ids::IfIndex;
@@ -25,13 +25,13 @@ pub const ROUNDS: [Duration; 5] = [
     Duration::from_millis(4_400),
 ];
 
-/// One announcement due: an address on a link. It is sent as two frames, a request and a reply.
+/// One announcement due: an address on a link. For IPv4 that is two frames, a request and a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     /// The link to announce on.
     pub link: IfIndex,
     /// The address announced.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
 }
 
 /// A sender that woke up late may make up for this much of its pace at once.
@@ -57,7 +57,7 @@ struct Running {
 /// What waits for one link.
 #[derive(Debug, Default)]
 struct Link {
-    queue: BTreeSet<(Moment, Ipv4Addr)>,
+    queue: BTreeSet<(Moment, IpAddr)>,
     /// The pace allows the next announcement from here on.
     free_from: Moment,
 }
@@ -124,10 +124,19 @@ impl Bursts {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
+    fn number(address: IpAddr) -> u32 {
+        match address {
+            IpAddr::V4(v4) => v4.to_bits(),
+            IpAddr::V6(v6) => panic!("{v6}"),
+        }
+    }
+
     fn target(n: u32) -> Target {
-        Target { link: IfIndex(1), address: Ipv4Addr::from_bits(n) }
+        Target { link: IfIndex(1), address: Ipv4Addr::from_bits(n).into() }
     }
 
     /// Lets time pass in steps of a millisecond; gives what was sent, and after how many of them.
@@ -135,7 +144,7 @@ mod tests {
         (from..to)
             .flat_map(|ms| {
                 let due = bursts.due(Moment::after_start(Duration::from_millis(ms)));
-                due.into_iter().map(move |target| (ms, target.address.to_bits()))
+                due.into_iter().map(move |target| (ms, number(target.address)))
             })
             .collect()
     }
@@ -189,7 +198,7 @@ mod tests {
     fn links_do_not_wait_for_one_another() {
         let mut bursts = Bursts::new(10);
         for link in 1..=20 {
-            let address = Ipv4Addr::from_bits(1);
+            let address = Ipv4Addr::from_bits(1).into();
             bursts.start(Target { link: IfIndex(link), address }, Moment::START);
         }
         assert_eq!(bursts.due(Moment::START).len(), 20);

@@ -1,4 +1,4 @@
-//! The lookup table behind every ARP answer: which addresses are answered, where, and with whose
+//! The lookup table behind every answer: which addresses are answered, where, and with whose
 //! MAC.
 //!
 //! The engine decides what belongs in it, the shell publishes it as one immutable snapshot, and
@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -127,76 +127,88 @@ pub struct Announced {
 /// Everything this node answers, immutable.
 #[derive(Debug, Default)]
 pub struct Table {
-    v4: HashMap<Ipv4Addr, Announced, BuildHasherDefault<AddressHasher>>,
+    announced: HashMap<IpAddr, Announced, BuildHasherDefault<AddressHasher>>,
 }
 
 impl Table {
     /// A table of `entries` that takes over from `previous`: addresses in both keep their counters.
     /// `Table::default()`, the empty table, is what the first one follows.
-    pub fn following(
+    pub fn following<A: Into<IpAddr>>(
         previous: &Self,
-        entries: impl IntoIterator<Item = (Ipv4Addr, Entry)>,
+        entries: impl IntoIterator<Item = (A, Entry)>,
     ) -> Self {
-        let announced = |(address, entry)| {
+        let announced = |(address, entry): (A, Entry)| {
+            let address = address.into();
             let counters = previous.get(address).map(|old| Arc::clone(&old.counters));
             (address, Announced { entry, counters: counters.unwrap_or_default() })
         };
-        Self { v4: entries.into_iter().map(announced).collect() }
+        Self { announced: entries.into_iter().map(announced).collect() }
     }
 
     /// The entry of `address`; the cost does not depend on how many there are.
-    pub fn get(&self, address: Ipv4Addr) -> Option<&Announced> {
-        self.v4.get(&address)
+    pub fn get(&self, address: impl Into<IpAddr>) -> Option<&Announced> {
+        self.announced.get(&address.into())
     }
 
     /// All addresses, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &Announced)> {
-        self.v4.iter().map(|(&address, announced)| (address, announced))
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &Announced)> {
+        self.announced.iter().map(|(&address, announced)| (address, announced))
     }
 
     /// How many addresses are announced.
     pub fn len(&self) -> usize {
-        self.v4.len()
+        self.announced.len()
     }
 
     /// Whether nothing is announced.
     pub fn is_empty(&self) -> bool {
-        self.v4.is_empty()
+        self.announced.is_empty()
     }
 }
 
-/// Hashes an IPv4 address with one multiplication. The standard hasher is keyed at random against
-/// keys chosen to collide, but here the keys come from our own pools and only look-ups from the
-/// wire; and a random source is nothing for a pure module. Folding the high half down lets
-/// addresses that differ only in their upper bytes part in the low bits, which pick the bucket.
+/// Hashes an address with a multiplication for each four or eight bytes. The standard hasher is
+/// keyed at random against keys chosen to collide, but here the keys come from our own pools and only
+/// look-ups from the wire; and a random source is nothing for a pure module. Folding the high half
+/// down lets addresses that differ only in their upper bytes part in the low bits, which pick the
+/// bucket.
 #[derive(Debug, Default)]
 struct AddressHasher(u64);
 
+impl AddressHasher {
+    fn mix(&mut self, bits: u64) {
+        // 2^64 divided by the golden ratio: Knuth's multiplicative hashing.
+        self.0 = (self.0.rotate_left(32) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 impl Hasher for AddressHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0 << 8 | u64::from(byte);
+        for chunk in bytes.chunks(8) {
+            let fold = |bits, &byte: &u8| bits << 8 | u64::from(byte);
+            self.mix(chunk.iter().fold(0, fold));
         }
     }
 
     fn write_u32(&mut self, bits: u32) {
-        self.0 = u64::from(bits);
+        self.mix(u64::from(bits));
     }
 
+    /// Which family it is, and how long: the rest tells that too.
+    fn write_usize(&mut self, _: usize) {}
+
     fn finish(&self) -> u64 {
-        // 2^64 divided by the golden ratio: Knuth's multiplicative hashing.
-        let spread = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        spread ^ spread >> 32
+        self.0 ^ self.0 >> 32
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::hash::{BuildHasher, BuildHasherDefault};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
     fn own(links: Links) -> Entry {
         Entry { links, answer: Answer::Own }
@@ -217,7 +229,7 @@ mod tests {
             second.get(ADDRESS).unwrap().counters.read(),
             AddressCounts { requests_received: 1, responses_sent: 1, gratuitous_sent: 0 }
         );
-        let withdrawn = Table::following(&second, []);
+        let withdrawn = Table::following(&second, [] as [(IpAddr, Entry); 0]);
         assert!(withdrawn.is_empty());
         let again = Table::following(&withdrawn, [(ADDRESS, own(Links::All))]);
         assert_eq!(again.get(ADDRESS).unwrap().counters.read(), AddressCounts::default());
@@ -237,14 +249,22 @@ mod tests {
     #[test]
     fn pools_of_any_shape_spread_over_the_buckets() {
         let hasher = BuildHasherDefault::<AddressHasher>::default();
-        for shift in [0, 8, 16, 20] {
+        let v4 =
+            |n: u32, shift: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000_u32 + (n << shift)));
+        let net = 0x2001_0db8_u128 << 96;
+        let v6 =
+            |n: u32, shift: u32| IpAddr::V6(Ipv6Addr::from_bits(net + (u128::from(n) << shift)));
+        let pools = [0, 8, 16, 20].map(|shift| (shift, &v4 as &dyn Fn(u32, u32) -> IpAddr));
+        let pools = pools.into_iter().chain([0, 16, 64, 80].map(|shift| (shift, &v6 as &_)));
+        for (shift, address) in pools {
             let mut buckets = [0_u32; 256];
             for n in 0..2560_u32 {
-                let hash = hasher.hash_one(Ipv4Addr::from_bits(0x0a00_0000 + (n << shift)));
+                let hash = hasher.hash_one(address(n, shift));
                 buckets[usize::try_from(hash & 0xff).unwrap()] += 1;
             }
             let fullest = *buckets.iter().max().unwrap();
-            assert!(fullest <= 40, "{fullest} of an ideal 10 with addresses {} apart", 1 << shift);
+            let (first, second) = (address(0, shift), address(1, shift));
+            assert!(fullest <= 40, "{fullest} of an ideal 10 with {first}, {second} and so on");
         }
     }
 }

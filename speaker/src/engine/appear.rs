@@ -1,7 +1,7 @@
 //! What follows from the standings: the table, and what the wire is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::{IfIndex, MacAddr, ServiceKey};
 
@@ -12,7 +12,7 @@ use crate::announce::burst::Target;
 use crate::announce::desired::{diff, presence};
 use crate::announce::table::{Answer, Entry, Links};
 use crate::moment::Moment;
-use crate::wire::arp::ArpFrame;
+use crate::wire::neighbour::{self, NOBODYS};
 
 impl Engine {
     /// Takes over these standings, and brings the table and the wire in line.
@@ -22,7 +22,7 @@ impl Engine {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let mut touched: BTreeSet<Ipv4Addr> = BTreeSet::new();
+        let mut touched: BTreeSet<IpAddr> = BTreeSet::new();
         for (service, standing) in fresh {
             if self.standings.get(&service) == standing.as_ref() {
                 continue;
@@ -48,13 +48,13 @@ impl Engine {
     }
 
     /// Records how `service` stands now; gives the addresses it touches.
-    fn stand(&mut self, service: &ServiceKey, standing: Option<Standing>) -> BTreeSet<Ipv4Addr> {
-        let after: BTreeSet<Ipv4Addr> = standing.iter().flat_map(Standing::addresses_v4).collect();
+    fn stand(&mut self, service: &ServiceKey, standing: Option<Standing>) -> BTreeSet<IpAddr> {
+        let after: BTreeSet<IpAddr> = standing.iter().flat_map(Standing::addresses).collect();
         let before = match standing {
             Some(standing) => self.standings.insert(service.clone(), standing),
             None => self.standings.remove(service),
         };
-        let before: BTreeSet<Ipv4Addr> = before.iter().flat_map(Standing::addresses_v4).collect();
+        let before: BTreeSet<IpAddr> = before.iter().flat_map(Standing::addresses).collect();
         for address in &after {
             self.holders.entry(*address).or_default().insert(service.clone());
         }
@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// How `address` is to be answered, for all the Services here that have it.
-    fn entry(&self, address: Ipv4Addr) -> Option<Entry> {
+    fn entry(&self, address: IpAddr) -> Option<Entry> {
         let holders = self.holders.get(&address)?.iter();
         let entries = holders.filter_map(|service| self.standings.get(service)?.entry());
         entries.reduce(|mut all, more| {
@@ -84,11 +84,11 @@ impl Engine {
 
     /// Tells the wire where `addresses` are now, where that is news. A deputy says nothing by
     /// itself: what clients have in their caches is right.
-    pub(super) fn appear(&mut self, addresses: &BTreeSet<Ipv4Addr>, now: Moment) {
+    pub(super) fn appear(&mut self, addresses: &BTreeSet<IpAddr>, now: Moment) {
         let ports = self.ports.as_deref().unwrap_or_default();
         for address in addresses {
             let own = self.desired.get(address).filter(|entry| entry.answer == Answer::Own);
-            let after = presence(own, ports);
+            let after = presence(*address, own, ports);
             let before = self.present.remove(address).unwrap_or_default();
             let changes = diff(*address, &before, &after);
             for target in changes.vanished {
@@ -104,14 +104,13 @@ impl Engine {
     }
 
     /// Begins anew to announce `address`, if it is present here.
-    pub(super) fn announce_again(&mut self, address: Ipv4Addr, now: Moment) {
+    pub(super) fn announce_again(&mut self, address: IpAddr, now: Moment) {
         for link in self.present.get(&address).into_iter().flat_map(|links| links.keys()) {
             self.bursts.start(Target { link: *link, address }, now);
         }
     }
 
-    /// Sends the gratuitous ARP that is due: a request, which every Linux client takes, and a
-    /// reply, which some other systems want.
+    /// Sends the announcements that are due.
     pub(super) fn announce(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         if matches!(self.phase, Phase::Stopped | Phase::Lapsed { .. }) {
             return;
@@ -122,24 +121,23 @@ impl Engine {
     }
 
     /// Tells the clients that knew an address to be here who has it now: they may be some that its
-    /// owner does not reach, or that it does not know to have lost. The request form, which every
-    /// client takes at once.
+    /// owner does not reach, or that it does not know to have lost.
     pub(super) fn part(&self, effects: &mut Vec<Effect>, parted: Parted) {
         for (address, at) in parted {
-            let IpAddr::V4(address) = address else { continue };
             for (link, mac) in at {
                 let Some(port) = self.ports.iter().flatten().find(|port| port.index == link) else {
                     continue;
                 };
-                let frame =
-                    ArpFrame { source: port.mac, ..ArpFrame::gratuitous_request(mac, address) };
-                effects.push(Effect::Question { link, frame: frame.to_frame().to_vec() });
+                if port.carries(address) {
+                    let frame = neighbour::announcement_for(port.mac, mac, address);
+                    effects.push(Effect::Question { link, frame: frame.as_bytes().to_vec() });
+                }
             }
         }
     }
 
     /// Announces `address` once, wherever it is present, outside the schedule.
-    pub(super) fn defend(&mut self, address: Ipv4Addr, effects: &mut Vec<Effect>) {
+    pub(super) fn defend(&mut self, address: IpAddr, effects: &mut Vec<Effect>) {
         let links = self.present.get(&address).into_iter().flat_map(|links| links.keys());
         let targets: Vec<Target> = links.map(|link| Target { link: *link, address }).collect();
         for target in targets {
@@ -152,10 +150,8 @@ impl Engine {
         let Some(&mac) = self.present.get(&address).and_then(|links| links.get(&link)) else {
             return;
         };
-        for frame in
-            [ArpFrame::gratuitous_request(mac, address), ArpFrame::gratuitous_reply(mac, address)]
-        {
-            effects.push(Effect::Transmit { link, address, frame: frame.to_frame().to_vec() });
+        for frame in neighbour::announcement(mac, address) {
+            effects.push(Effect::Transmit { link, address, frame: frame.as_bytes().to_vec() });
         }
     }
 
@@ -166,14 +162,11 @@ impl Engine {
         if due.is_empty() {
             return;
         }
-        let v4 = due.into_iter().filter_map(|address| match address {
-            IpAddr::V4(v4) => Some(v4),
-            IpAddr::V6(_) => None,
-        });
-        let targets: Vec<Ipv4Addr> = v4.chain([NOBODYS]).collect();
+        let is_asked = |nobodys: &IpAddr| due.iter().any(|it| it.is_ipv4() == nobodys.is_ipv4());
+        let controls: Vec<IpAddr> = NOBODYS.into_iter().filter(is_asked).collect();
         for port in self.ports.iter().flatten() {
-            for target in &targets {
-                let frame = ArpFrame::probe(port.mac, *target).to_frame().to_vec();
+            for target in due.iter().chain(&controls).filter(|target| port.carries(**target)) {
+                let frame = neighbour::probe(port.mac, *target).as_bytes().to_vec();
                 effects.push(Effect::Question { link: port.index, frame });
             }
         }
@@ -182,7 +175,3 @@ impl Engine {
 
 /// Addresses given up, and where their owners are.
 type Parted = Vec<(IpAddr, BTreeMap<IfIndex, MacAddr>)>;
-
-/// An address for documentation (TEST-NET-3, RFC 5737): routable as far as a proxy is concerned, and
-/// no host has it.
-pub(super) const NOBODYS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 253);

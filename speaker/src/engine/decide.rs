@@ -110,9 +110,7 @@ impl Engine {
         for address in touched.yielded {
             self.pending.vacate(address, now);
             // Clients may still have its MAC.
-            if let IpAddr::V4(v4) = address {
-                self.announced_again.insert(v4);
-            }
+            self.announced_again.insert(address);
         }
         if touched.links {
             self.cluster.mark_all();
@@ -123,11 +121,7 @@ impl Engine {
         let book = peers.book();
         if touched.returned {
             let all_are_there = peers.lives().len() == peers.lives().present().count();
-            let blind = self.pending.claimed_blindly(all_are_there);
-            self.announced_again.extend(blind.into_iter().filter_map(|address| match address {
-                IpAddr::V4(v4) => Some(v4),
-                IpAddr::V6(_) => None,
-            }));
+            self.announced_again.extend(self.pending.claimed_blindly(all_are_there));
         }
         for node in &touched.members {
             let held = book.of(node).into_iter().flat_map(|it| it.holdings.keys());

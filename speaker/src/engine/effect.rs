@@ -1,7 +1,7 @@
 //! What a speaker is to do.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crds::model::ids::{IfIndex, MacAddr, NodeName, ServiceKey};
 use crds::model::range::AddressRange;
@@ -69,7 +69,7 @@ pub enum Effect {
         /// On this link.
         link: IfIndex,
         /// What it announces.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The whole frame.
         frame: Vec<u8>,
     },

@@ -1,15 +1,13 @@
 //! What the ports overheard: answers to our questions, and others who speak for our addresses.
 
-use std::net::IpAddr;
-
 use crds::model::ids::NodeName;
 
 use super::Engine;
-use super::appear::NOBODYS;
 use super::effect::{Conflict, Effect};
 use crate::announce::table::Answer;
 use crate::moment::Moment;
 use crate::respond::{Heard, HeardKind};
+use crate::wire::neighbour::NOBODYS;
 
 impl Engine {
     pub(super) fn hear(&mut self, heard: &Heard, now: Moment, effects: &mut Vec<Effect>) {
@@ -20,13 +18,15 @@ impl Engine {
         }
         peers.heard(heard, now);
         let member = peers.member_at(heard.mac);
-        let address = IpAddr::V4(heard.address);
+        let address = heard.address;
         if heard.kind == HeardKind::Answer {
             self.checks.answered(&address, heard.mac, heard.link);
         }
         match heard.kind {
             HeardKind::Conflict => self.dispute(heard, member, now, effects),
-            HeardKind::Answer if heard.address == NOBODYS => self.pending.is_proxy(heard.mac),
+            HeardKind::Answer | HeardKind::Claim if NOBODYS.contains(&heard.address) => {
+                self.pending.is_proxy(heard.mac);
+            }
             HeardKind::Answer | HeardKind::Claim => self.is_taken(heard, member, now, effects),
             HeardKind::Probe => match member {
                 Some(node) if node < self.settings.node => self.pending.defer(&address, now),
@@ -44,7 +44,7 @@ impl Engine {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let address = IpAddr::V4(heard.address);
+        let address = heard.address;
         if self.pending.is_probing(&address).is_none() {
             return;
         }
@@ -66,7 +66,7 @@ impl Engine {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let address = IpAddr::V4(heard.address);
+        let address = heard.address;
         let is_ours = self.desired.get(&heard.address).is_some_and(|it| it.answer == Answer::Own);
         let claims = |node: &NodeName| {
             let peers = self.peers.as_ref();

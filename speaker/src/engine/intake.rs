@@ -1,7 +1,7 @@
 //! What comes in from outside, and which part of the state takes it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::NodeName;
 use crds::model::range::AddressRange;
@@ -61,9 +61,9 @@ impl Engine {
         let Some(config) = &self.config else { return };
         let mut ranges: Vec<AddressRange> = config.ranges().copied().collect();
         if !config.unreadable_pools.is_empty() {
-            let orphans = self.desired.keys().map(|address| IpAddr::V4(*address));
-            let orphans = orphans.filter(|address| config.pool_of(*address).is_none());
-            ranges.extend(orphans.filter_map(|address| AddressRange::new(address, address)));
+            let orphans = self.desired.keys();
+            let orphans = orphans.filter(|address| config.pool_of(**address).is_none());
+            ranges.extend(orphans.filter_map(|address| AddressRange::new(*address, *address)));
         }
         if self.ranges.as_ref() != Some(&ranges) {
             self.ranges = Some(ranges.clone());
@@ -130,7 +130,8 @@ impl Engine {
     fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
         let port = |link: &LinkFacts| {
             let mac = eligible(link, &self.settings.exclusions).ok()?;
-            Some(PortSpec { index: link.index, name: link.name.clone(), mac })
+            let v6 = link.addresses.iter().any(ipnetwork::IpNetwork::is_ipv6);
+            Some(PortSpec { index: link.index, name: link.name.clone(), mac, v6 })
         };
         let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
         ports.sort_by_key(|port| port.index);
@@ -144,7 +145,7 @@ impl Engine {
         self.ports = Some(ports);
         // Names may stand for other links now, and what is answered everywhere appears on new ones.
         self.cluster.mark_all();
-        let addresses: BTreeSet<Ipv4Addr> = self.desired.keys().copied().collect();
+        let addresses: BTreeSet<IpAddr> = self.desired.keys().copied().collect();
         self.appear(&addresses, now);
     }
 }

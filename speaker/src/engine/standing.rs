@@ -1,7 +1,7 @@
 //! How a Service stands on this node: announced, or why not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::{IfIndex, MacAddr, NodeName, PoolName};
 use serde::{Deserialize, Serialize};
@@ -53,15 +53,15 @@ impl Standing {
         }
     }
 
-    /// The IPv4 addresses answered for, be it in the place of their owner.
-    pub fn addresses_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
+    /// The addresses answered for, be it in the place of their owner.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let answered = match self {
             Self::Announced(announcement) | Self::Deputising { announcement, .. } => {
                 Some(announcement)
             }
             Self::Silent(_) => None,
         };
-        answered.into_iter().flat_map(Announcement::addresses_v4)
+        answered.into_iter().flat_map(|announcement| announcement.addresses.iter().copied())
     }
 
     /// How its addresses are answered.
@@ -77,14 +77,6 @@ impl Standing {
 }
 
 impl Announcement {
-    /// The IPv4 addresses.
-    pub fn addresses_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.addresses.iter().filter_map(|address| match address {
-            IpAddr::V4(v4) => Some(*v4),
-            IpAddr::V6(_) => None,
-        })
-    }
-
     fn entry(&self, answer: Answer) -> Entry {
         let links =
             if self.interfaces.is_empty() { Links::All } else { Links::Only(self.links.clone()) };

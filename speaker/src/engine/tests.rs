@@ -23,8 +23,8 @@ fn key(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
 }
 
-fn ip(n: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 0, 2, n)
+fn ip(n: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, n])
 }
 
 fn at(ms: u64) -> Moment {
@@ -65,7 +65,7 @@ fn config(advertisements: &[Advertisement]) -> Config {
 }
 
 fn service(addresses: &[u8]) -> ServiceFacts {
-    let addresses = addresses.iter().map(|n| IpAddr::V4(ip(*n))).collect();
+    let addresses = addresses.iter().map(|n| ip(*n)).collect();
     let uid = "0f5a".to_owned();
     ServiceFacts {
         uid,
@@ -139,14 +139,14 @@ fn engine() -> Engine {
     Engine::new(settings, Moment::START)
 }
 
-fn published(effects: &[Effect]) -> Option<Vec<Ipv4Addr>> {
+fn published(effects: &[Effect]) -> Option<Vec<IpAddr>> {
     effects.iter().rev().find_map(|effect| match effect {
         Effect::Publish(desired) => Some(desired.keys().copied().collect()),
         _ => None,
     })
 }
 
-fn transmitted(effects: &[Effect]) -> Vec<(u32, Ipv4Addr)> {
+fn transmitted(effects: &[Effect]) -> Vec<(u32, IpAddr)> {
     let frames = effects.iter().filter_map(|effect| match effect {
         Effect::Transmit { link, address, .. } => Some((link.0, *address)),
         _ => None,

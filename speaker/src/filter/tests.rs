@@ -11,15 +11,15 @@ const OTHER: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x0a]);
 
 /// What the kernel knows about a frame besides its bytes.
 #[derive(Debug, Clone, Copy)]
-struct Metadata {
-    index: u32,
-    packet_type: u32,
+pub(super) struct Metadata {
+    pub(super) index: u32,
+    pub(super) packet_type: u32,
 }
 
 const HERE: Metadata = Metadata { index: LINK.0, packet_type: 1 };
 
 /// How the kernel runs a program: whether it accepts, and after how many instructions.
-fn run(program: &Program, frame: &[u8], metadata: Metadata) -> (bool, usize) {
+pub(super) fn run(program: &Program, frame: &[u8], metadata: Metadata) -> (bool, usize) {
     let load = |at: u32, len: usize| -> Option<u32> {
         match at {
             PACKET_TYPE => return Some(metadata.packet_type),
@@ -36,13 +36,19 @@ fn run(program: &Program, frame: &[u8], metadata: Metadata) -> (bool, usize) {
         let mut branch = |holds: bool| at += usize::from(if holds { jt } else { jf });
         match code {
             LOAD_LEN => accumulator = u32::try_from(frame.len()).unwrap(),
-            LOAD_WORD | LOAD_HALF => {
-                let Some(value) = load(k, if code == LOAD_WORD { 4 } else { 2 }) else {
+            LOAD_WORD | LOAD_HALF | 0x30 => {
+                let len = match code {
+                    LOAD_WORD => 4,
+                    LOAD_HALF => 2,
+                    _ => 1,
+                };
+                let Some(value) = load(k, len) else {
                     // A load past the end ends the program with a drop.
                     return (false, steps);
                 };
                 accumulator = value;
             }
+            0x54 => accumulator &= k,
             JUMP => at += k as usize,
             IF_EQUAL => branch(accumulator == k),
             IF_GREATER => branch(accumulator > k),

@@ -1,7 +1,7 @@
-//! One link's packet socket and the loop that answers on it.
+//! One link's packet sockets, for ARP and for neighbour discovery, and the loop that answers on them.
 //!
 //! ```text
-//!            kernel filter        respond (pure)
+//!           kernel filters        respond (pure)
 //!   link ───────────────▶ Port::run ─────────▶ reply sent in place, on the same socket
 //!    ▲                     │   ▲ reads ArcSwap<Table> and Deadline, for every frame
 //!    │                     └───────▶ Heard ──▶ channel to the engine (never waited for)
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
+use crds::model::range::AddressRange;
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -29,10 +30,28 @@ use crate::announce::table::Table;
 use crate::engine::Event;
 use crate::filter::Program;
 use crate::respond::{DropReason, Outcome, Rx, Verdict, respond};
-use crate::wire::arp;
+use crate::wire::{arp, ndp};
 
-/// An ARP frame has 42 to 60 bytes; the rest of a longer one does not matter and is cut off.
-const RECEIVE_LEN: usize = 128;
+/// An ARP frame has 42 to 60 bytes, neighbour discovery 78 to some 110: the rest of a longer one is
+/// cut off, which makes it malformed.
+const RECEIVE_LEN: usize = 256;
+
+/// The kernel filters of one link's two sockets: a packet socket is bound to one EtherType.
+#[derive(Debug)]
+pub struct Programs {
+    /// For ARP.
+    pub arp: Program,
+    /// For neighbour discovery.
+    pub ndp: Program,
+}
+
+impl Programs {
+    /// Those that let pass what concerns `ranges` on the link with `index` and `mac`.
+    pub fn compile(ranges: &[AddressRange], index: IfIndex, mac: MacAddr) -> Self {
+        let arp = Program::compile(ranges, index, mac);
+        Self { arp, ndp: Program::neighbours(ranges, index, mac) }
+    }
+}
 
 /// An open link: receives, answers and sends.
 #[derive(Debug)]
@@ -40,7 +59,10 @@ pub struct Port {
     index: IfIndex,
     /// The link's MAC in the low 48 bits, so that it can change under a running port.
     mac: AtomicU64,
-    socket: AsyncFd<Socket>,
+    /// Receives ARP; sends everything.
+    arp: AsyncFd<Socket>,
+    /// Receives neighbour discovery.
+    ndp: AsyncFd<Socket>,
     counters: PortCounters,
 }
 
@@ -93,16 +115,17 @@ impl PortCounters {
 }
 
 impl Port {
-    /// Opens the link with `index` and `mac`, with `program` as the kernel filter. Needs
+    /// Opens the link with `index` and `mac`, with `programs` as the kernel filters. Needs
     /// CAP_NET_RAW, nothing more, and a tokio runtime with I/O on the calling thread.
     ///
     /// # Errors
     /// The failing system call's; `ENODEV` when the link has gone in the meantime.
-    pub fn open(index: IfIndex, mac: MacAddr, program: &Program) -> io::Result<Self> {
+    pub fn open(index: IfIndex, mac: MacAddr, programs: &Programs) -> io::Result<Self> {
         Ok(Self {
             index,
             mac: AtomicU64::new(to_bits(mac)),
-            socket: packet::open(index, arp::ETHERTYPE, program)?,
+            arp: packet::open(index, arp::ETHERTYPE, &programs.arp)?,
+            ndp: packet::open(index, ndp::ETHERTYPE, &programs.ndp)?,
             counters: PortCounters::default(),
         })
     }
@@ -123,19 +146,20 @@ impl Port {
     }
 
     /// Takes over a changed MAC or changed pool ranges, while running and without losing a frame:
-    /// the next frame is answered with `mac`, and the filter is replaced in one step. A port is not
-    /// reopened for this, as its queue and counters would be lost. The program holds the MAC as
+    /// the next frame is answered with `mac`, and each filter is replaced in one step. A port is not
+    /// reopened for this, as its queues and counters would be lost. The programs hold the MAC as
     /// well, so both always come together.
     ///
-    /// Frames queued under the old filter are judged by [`respond`] like any other, so they need
+    /// Frames queued under an old filter are judged by [`respond`] like any other, so they need
     /// not be discarded: the filter only saves work.
     ///
     /// # Errors
-    /// From attaching the filter; then the old one stays in force, which is safe but may be deaf to
+    /// From attaching a filter; then the old one stays in force, which is safe but may be deaf to
     /// a new range.
-    pub fn update(&self, mac: MacAddr, program: &Program) -> io::Result<()> {
+    pub fn update(&self, mac: MacAddr, programs: &Programs) -> io::Result<()> {
         self.mac.store(to_bits(mac), Ordering::Relaxed);
-        packet::attach(self.socket.get_ref(), program)
+        packet::attach(self.arp.get_ref(), &programs.arp)?;
+        packet::attach(self.ndp.get_ref(), &programs.ndp)
     }
 
     /// Sends a whole Ethernet frame on this link, at once or not at all.
@@ -144,7 +168,7 @@ impl Port {
     /// `ENETDOWN` while the link is down, `ENXIO` once it is gone, `EAGAIN` or `ENOBUFS` when the
     /// kernel's queues are full. Counted here; the caller need only decide whether to repeat.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
-        let sent = packet::send(self.socket.get_ref(), frame);
+        let sent = packet::send(self.arp.get_ref(), frame);
         if sent.is_err() {
             PortCounters::add(&self.counters.send_errors);
         }
@@ -157,7 +181,8 @@ impl Port {
     /// # Errors
     /// From `getsockopt`; not expected on an open socket.
     pub fn queue_drops(&self) -> io::Result<u64> {
-        let new = u64::from(packet::take_drops(self.socket.get_ref())?);
+        let drops = |socket: &AsyncFd<Socket>| packet::take_drops(socket.get_ref()).map(u64::from);
+        let new = drops(&self.arp)? + drops(&self.ndp)?;
         Ok(self.counters.queue_drops.fetch_add(new, Ordering::Relaxed) + new)
     }
 
@@ -171,10 +196,13 @@ impl Port {
         deadline: &Deadline,
         events: &mpsc::Sender<Event>,
     ) -> io::Error {
-        let mut buffer = [0; RECEIVE_LEN];
+        let (mut arp, mut ndp) = ([0; RECEIVE_LEN], [0; RECEIVE_LEN]);
         let errors = &self.counters.receive_errors;
         let handle = |frame: &[u8]| self.handle(frame, table, deadline, events);
-        receive(&self.socket, self.index, &mut buffer, errors, handle).await
+        tokio::select! {
+            error = receive(&self.arp, self.index, &mut arp, errors, handle) => error,
+            error = receive(&self.ndp, self.index, &mut ndp, errors, handle) => error,
+        }
     }
 
     fn handle(
@@ -199,7 +227,7 @@ impl Port {
                 // The last thing before the answer goes out: the frame may have waited for long.
                 if deadline.has_passed() {
                     PortCounters::add(&self.counters.drops[DropReason::Lapsed as usize]);
-                } else if self.send(&reply.frame).is_ok() {
+                } else if self.send(reply.frame.as_bytes()).is_ok() {
                     reply.counters.count_response();
                     PortCounters::add(&self.counters.replies);
                 }

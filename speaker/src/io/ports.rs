@@ -1,8 +1,9 @@
 //! The open ports: one for each link that can carry announcements, each with two tasks, one that
-//! answers ARP and one that receives the speakers' own frames.
+//! answers ARP and neighbour discovery and one that receives the speakers' own frames.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,11 +14,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::deadline::Deadline;
 use super::frames::FramePort;
-use super::port::Port;
-use crate::announce::desired::PortSpec;
-use crate::announce::table::Table;
+use super::groups::Groups;
+use super::port::{Port, Programs};
+use crate::announce::desired::{Desired, PortSpec, groups};
+use crate::announce::table::{Entry, Table};
 use crate::engine::Event;
-use crate::filter::Program;
 
 /// An open port and its name.
 #[derive(Debug, Clone)]
@@ -39,6 +40,9 @@ pub struct Ports {
     ranges: Vec<AddressRange>,
     specs: Vec<PortSpec>,
     open: BTreeMap<IfIndex, (Named, [AbortOnDropHandle<()>; 2])>,
+    /// The IPv6 addresses answered for, which must be listened for.
+    v6: Desired,
+    groups: Groups,
 }
 
 impl Ports {
@@ -49,8 +53,16 @@ impl Ports {
         deadline: Deadline,
         events: mpsc::Sender<Event>,
     ) -> Self {
-        let (ranges, specs, open) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { table, deadline, events, ranges, specs, open }
+        Self {
+            table,
+            deadline,
+            events,
+            ranges: Vec::new(),
+            specs: Vec::new(),
+            open: BTreeMap::new(),
+            v6: Desired::new(),
+            groups: Groups::default(),
+        }
     }
 
     /// Opens, updates and closes until the open ports are those of `specs`.
@@ -66,6 +78,19 @@ impl Ports {
         });
         self.specs = specs;
         self.refresh();
+        self.listen();
+    }
+
+    /// Has solicitations for the IPv6 addresses of `desired` come here.
+    pub fn listen_for(&mut self, desired: &Desired) {
+        let v6 = |(address, _): &(&IpAddr, &Entry)| address.is_ipv6();
+        let v6 = desired.iter().filter(v6);
+        self.v6 = v6.map(|(address, entry)| (*address, entry.clone())).collect();
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        self.groups.set(&groups(&self.v6, &self.specs));
     }
 
     /// Lets only frames about `ranges` through on every port.
@@ -110,16 +135,16 @@ impl Ports {
 
     fn refresh(&mut self) {
         for spec in &self.specs {
-            let PortSpec { index, name, mac } = spec;
-            let program = Program::compile(&self.ranges, *index, *mac);
+            let PortSpec { index, name, mac, .. } = spec;
+            let programs = Programs::compile(&self.ranges, *index, *mac);
             if let Some((named, _)) = self.open.get_mut(index) {
                 named.name.clone_from(name);
-                if let Err(error) = named.port.update(*mac, &program) {
+                if let Err(error) = named.port.update(*mac, &programs) {
                     tracing::error!(interface = name, %error, "cannot update the packet socket");
                 }
                 continue;
             }
-            match open(spec, &program) {
+            match open(spec, &programs) {
                 Ok(named) => {
                     tracing::info!(
                         event = "createARPResponder",
@@ -153,8 +178,8 @@ impl Ports {
     }
 }
 
-fn open(PortSpec { index, name, mac }: &PortSpec, program: &Program) -> io::Result<Named> {
-    let port = Arc::new(Port::open(*index, *mac, program)?);
+fn open(PortSpec { index, name, mac, .. }: &PortSpec, programs: &Programs) -> io::Result<Named> {
+    let port = Arc::new(Port::open(*index, *mac, programs)?);
     let frames = Arc::new(FramePort::open(Arc::clone(&port))?);
     Ok(Named { name: name.clone(), port, frames })
 }

@@ -1,5 +1,8 @@
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::announce::table::{Answer, Entry, Links};
+use crate::wire::arp::{ArpFrame, ArpRepr, Operation};
 
 const NODE: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x0b]);
 const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x0a]);
@@ -55,7 +58,7 @@ fn outcome(frame: &ArpFrame) -> (Result<ArpFrame, DropReason>, Option<HeardKind>
     let verdict = match verdict {
         Verdict::Reply(reply) => {
             assert_eq!(reply.address, frame.arp.target_ip);
-            Ok(ArpFrame::parse(&reply.frame).unwrap())
+            Ok(ArpFrame::parse(reply.frame.as_bytes()).unwrap())
         }
         Verdict::Drop(reason) => Err(reason),
     };
@@ -218,7 +221,7 @@ fn heard_tells_a_deputys_ethernet_source_from_the_mac_it_speaks_for() {
         respond(&frame.to_frame(), &RX, &table).heard,
         Some(Heard {
             link: RX.index,
-            address: UNKNOWN,
+            address: UNKNOWN.into(),
             mac: CLIENT,
             source: STRANGER,
             kind: HeardKind::Claim,

@@ -48,6 +48,7 @@ impl Shell {
             }
             Effect::Ranges(ranges) => self.ports.set_ranges(ranges),
             Effect::Publish(desired) => {
+                self.ports.listen_for(&desired);
                 let next = Table::following(&self.table.load(), desired);
                 self.table.store(Arc::new(next));
             }

@@ -1,6 +1,6 @@
 //! A port at work within a namespace, on a thread and a runtime of its own.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
@@ -10,11 +10,10 @@ use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 use speaker::announce::table::{Answer, Entry, Links, Table};
 use speaker::engine::Event;
-use speaker::filter::Program;
 use speaker::io::clock::Clock;
 use speaker::io::deadline::Deadline;
 use speaker::io::frames::FramePort;
-use speaker::io::port::Port;
+use speaker::io::port::{Port, Programs};
 use speaker::moment::Moment;
 use speaker::respond::Heard;
 use tokio::sync::{mpsc, oneshot};
@@ -36,7 +35,7 @@ pub struct Responder {
 impl Responder {
     /// Opens link `index` of `namespace` with a filter for `range`, and answers nothing yet.
     pub fn start(namespace: &Namespace, index: IfIndex, mac: MacAddr, range: &str) -> Self {
-        let program = program(range, index, mac);
+        let programs = programs(range, index, mac);
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let clock = Clock::new();
         let deadline = Deadline::new(clock);
@@ -49,7 +48,7 @@ impl Responder {
         let thread = thread::spawn(move || {
             Namespace::enter_named(&namespace);
             runtime().block_on(async {
-                let port = Arc::new(Port::open(index, mac, &program).unwrap());
+                let port = Arc::new(Port::open(index, mac, &programs).unwrap());
                 let frames = Arc::new(FramePort::open(Arc::clone(&port)).unwrap());
                 opened.send((Arc::clone(&port), Arc::clone(&frames))).unwrap();
                 tokio::select! {
@@ -65,9 +64,10 @@ impl Responder {
     }
 
     /// From now on answers for exactly these addresses.
-    pub fn answer(&self, answers: &[(Ipv4Addr, Answer)]) {
-        let entry = |(address, answer): &(Ipv4Addr, Answer)| {
-            (*address, Entry { links: Links::All, answer: answer.clone() })
+    pub fn answer<A: Into<IpAddr> + Copy>(&self, answers: &[(A, Answer)]) {
+        let entry = |(address, answer): &(A, Answer)| {
+            let address: IpAddr = (*address).into();
+            (address, Entry { links: Links::All, answer: answer.clone() })
         };
         let next = Table::following(&self.table.load(), answers.iter().map(entry));
         self.table.store(Arc::new(next));
@@ -108,9 +108,9 @@ impl Drop for Responder {
     }
 }
 
-/// The filter for one range on one link.
-pub fn program(range: &str, index: IfIndex, mac: MacAddr) -> Program {
-    Program::compile(&[AddressRange::parse(range).unwrap()], index, mac)
+/// The filters for one range on one link.
+pub fn programs(range: &str, index: IfIndex, mac: MacAddr) -> Programs {
+    Programs::compile(&[AddressRange::parse(range).unwrap()], index, mac)
 }
 
 /// A runtime on the calling thread alone, so that its sockets are of the thread's namespace.

@@ -96,7 +96,9 @@ pub(crate) fn config() -> Config {
     let pool = Pool {
         name: "pool".into(),
         labels: Labels::new(),
-        ranges: vec![AddressRange::parse("192.0.2.0-192.0.17.255").unwrap()],
+        ranges: ["192.0.2.0-192.0.17.255", "2001:db8::/112"]
+            .map(|range| AddressRange::parse(range).unwrap())
+            .into(),
         auto_assign: true,
         avoid_buggy_ips: false,
         allocation: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::happening::Happening;
-use crate::judge::{Watch, v4};
+use crate::judge::Watch;
 use crate::time::{At, MS};
 use crate::world::World;
 
@@ -24,7 +24,7 @@ impl World {
             if facts.addresses.iter().all(|address| seen.insert(*address)) {
                 let group = self.truth.group(key);
                 seen.extend(&group);
-                groups.push(v4(&group.into_iter().collect::<Vec<_>>()).collect::<Vec<_>>());
+                groups.push(group.into_iter().collect::<Vec<_>>());
             }
         }
         let mut watched = std::mem::take(&mut self.judge.groups);

@@ -1,8 +1,6 @@
 //! What administrators and the controller do by way of the API: marks, restored backups, move
 //! orders, new nodes.
 
-use std::net::IpAddr;
-
 use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
 use speaker::engine::{Change, Event};
 use speaker::facts::{NodeFacts, Order, Recorded};
@@ -49,13 +47,12 @@ impl World {
     pub(crate) fn order(&mut self, service: usize, to: NodeId, valid: bool) {
         let key = crate::services::key(service);
         let Some(&address) = self.truth.group(&key).first() else { return };
-        let IpAddr::V4(v4) = address else { return };
-        let Some(owner) = self.owner_now(v4) else { return };
+        let Some(owner) = self.owner_now(address) else { return };
         let records = self.truth.records.values();
         let claim = records.filter(|r| r.service == key).map(|r| r.claim).max().unwrap_or_default();
         if valid {
             // It stands until it is replaced or fulfilled.
-            self.ordered.insert((v4, to), At::MAX);
+            self.ordered.insert((address, to), At::MAX);
         }
         // A void one is of an earlier owner's time, or of nobody's.
         let void = if self.dice.permille(500) { claim.saturating_sub(1) } else { claim + 1_000 };

@@ -2,17 +2,18 @@
 //! their neighbour caches, foreign hosts, a router that does proxy ARP.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crds::model::ids::MacAddr;
 use speaker::engine::Event;
 use speaker::moment::Moment;
 use speaker::respond::{Rx, Verdict, respond};
-use speaker::wire::arp::{ArpFrame, ArpRepr, Operation};
+use speaker::wire::neighbour::NOBODYS;
 
 use crate::happening::Happening;
 use crate::node::{self, NodeId, Segment};
+use crate::talk::Talk;
 use crate::time::{At, MS, SEC};
 use crate::wire::{self, LINK_FRAME, Station};
 use crate::world::World;
@@ -26,12 +27,12 @@ pub(crate) struct Foreigner {
     /// The fault that it is.
     pub(crate) fault: usize,
     pub(crate) segment: Segment,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     pub(crate) active: bool,
 }
 
 /// What a client knows: the MAC of each address, and since when.
-pub(crate) type Cache = BTreeMap<Ipv4Addr, (MacAddr, At)>;
+pub(crate) type Cache = BTreeMap<IpAddr, (MacAddr, At)>;
 
 impl World {
     pub(crate) fn arrived(&mut self, segment: Segment, to: Station, frame: &Rc<[u8]>) {
@@ -58,25 +59,12 @@ impl World {
         who: Station,
         mac: MacAddr,
         frame: &[u8],
-        has: impl Fn(Ipv4Addr) -> bool,
+        has: impl Fn(IpAddr) -> bool,
     ) {
-        let Ok(ArpFrame { source, arp, .. }) = ArpFrame::parse(frame) else { return };
-        let asks = arp.operation == Operation::Request && arp.sender_ip != arp.target_ip;
-        if !asks || source == mac || !has(arp.target_ip) {
-            return;
+        let Some(talk) = Talk::parse(frame) else { return };
+        if talk.asks && talk.source != mac && has(talk.target) {
+            self.transmit(segment, who, talk.answer(mac));
         }
-        let reply = ArpFrame {
-            destination: arp.sender_mac,
-            source: mac,
-            arp: ArpRepr {
-                operation: Operation::Reply,
-                sender_mac: mac,
-                sender_ip: arp.target_ip,
-                target_mac: arp.sender_mac,
-                target_ip: arp.sender_ip,
-            },
-        };
-        self.transmit(segment, who, reply.to_frame().to_vec());
     }
 
     fn arrived_at_node(&mut self, id: NodeId, segment: Segment, frame: &Rc<[u8]>) {
@@ -95,8 +83,8 @@ impl World {
             return;
         }
         if !node.arp_ignore {
-            let (own, mac) = (node::address(id, segment), node::mac(id, segment));
-            self.answer(segment, Station::Node(id), mac, frame, |ip| ip == own);
+            let (own, mac) = (node::addresses(id, segment), node::mac(id, segment));
+            self.answer(segment, Station::Node(id), mac, frame, |ip| own.contains(&ip));
         }
         let node = &mut self.nodes[id];
         let Some(agent) = &mut node.agent else { return };
@@ -115,11 +103,12 @@ impl World {
         let Some(agent) = &node.agent else { return };
         let link = node::link_on(segment);
         let Some(port) = agent.ports.iter().find(|port| port.index == link) else { return };
-        let Ok(parsed) = ArpFrame::parse(frame) else { return };
+        let Some(talk) = Talk::parse(frame) else { return };
         // The kernel filter.
-        let ours = |ip| agent.ranges.iter().any(|range| range.contains(IpAddr::V4(ip)));
-        let reply = parsed.arp.operation == Operation::Reply && parsed.destination == port.mac;
-        if !reply && !ours(parsed.arp.sender_ip) && !ours(parsed.arp.target_ip) {
+        let in_pool = |ip| agent.ranges.iter().any(|range| range.contains(ip));
+        let ours = |ip| in_pool(ip) || ip == NOBODYS[1];
+        let reply = !talk.asks && talk.destination == port.mac;
+        if !reply && !ours(talk.sender) && !ours(talk.target) {
             return;
         }
         let outcome = respond(frame, &Rx { index: link, mac: port.mac }, &agent.table);
@@ -129,7 +118,7 @@ impl World {
             Verdict::Reply(_) | Verdict::Drop(_) => None,
         };
         if let Some(reply) = reply {
-            self.transmit(segment, Station::Node(id), reply.to_vec());
+            self.transmit(segment, Station::Node(id), reply.as_bytes().to_vec());
         }
         if let Some(heard) = heard {
             self.say_loud(|| format!("n{id}: hears {heard:?}"));
@@ -181,18 +170,19 @@ impl World {
     /// A client takes what is announced, as Linux does: a request always, a reply unless it has
     /// just learned another MAC, or if its target MAC is its sender's.
     fn learn(&mut self, client: usize, frame: &[u8]) {
-        let Ok(ArpFrame { arp, .. }) = ArpFrame::parse(frame) else { return };
-        if arp.sender_ip.is_unspecified() {
+        let Some(talk) = Talk::parse(frame) else { return };
+        if talk.sender.is_unspecified() {
             return;
         }
         let now = self.now;
-        let Some((known, since)) = self.caches[client].get_mut(&arp.sender_ip) else { return };
-        let gratuitous = arp.operation == Operation::Request || arp.target_mac == arp.sender_mac;
-        if gratuitous || *since + LOCKTIME <= now {
-            if *known != arp.sender_mac {
+        let Some((known, since)) = self.caches[client].get_mut(&talk.sender) else { return };
+        // Locktime is ARP's alone; and a solicitation reaches only the hosts of its target's group.
+        let is_heard = talk.sender.is_ipv4() && *since + LOCKTIME <= now;
+        if talk.replaces || is_heard {
+            if *known != talk.mac {
                 *since = now;
             }
-            *known = arp.sender_mac;
+            *known = talk.mac;
         }
     }
 

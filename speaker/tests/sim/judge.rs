@@ -3,7 +3,7 @@
 //! any and with more than one are measured exactly.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::MacAddr;
 use speaker::facts::{ServiceFacts, Traffic};
@@ -20,7 +20,7 @@ use crate::world::World;
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     all: bool,
-    some: BTreeSet<Ipv4Addr>,
+    some: BTreeSet<IpAddr>,
 }
 
 impl Dirty {
@@ -28,7 +28,7 @@ impl Dirty {
         self.all = true;
     }
 
-    pub(crate) fn some(&mut self, addresses: &[Ipv4Addr]) {
+    pub(crate) fn some(&mut self, addresses: &[IpAddr]) {
         self.some.extend(addresses);
     }
 }
@@ -50,26 +50,19 @@ pub(crate) struct Watch {
 
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
-    pub(crate) watches: BTreeMap<(usize, Ipv4Addr), Watch>,
+    pub(crate) watches: BTreeMap<(usize, IpAddr), Watch>,
     /// The same for all addresses of a group together, by its lowest one.
-    pub(crate) groups: BTreeMap<(usize, Ipv4Addr), Watch>,
+    pub(crate) groups: BTreeMap<(usize, IpAddr), Watch>,
     pub(crate) auditing: bool,
     /// Where a foreign host was first, and since when it has not been there any more: no promise
     /// but that nothing is announced.
-    pub(crate) taken: BTreeMap<Ipv4Addr, Option<At>>,
+    pub(crate) taken: BTreeMap<IpAddr, Option<At>>,
     pub(crate) ledger: Ledger,
 }
 
-pub(crate) fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
-    addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(v4) => Some(*v4),
-        IpAddr::V6(_) => None,
-    })
-}
-
 impl Truth {
-    pub(crate) fn addresses(&self) -> BTreeSet<Ipv4Addr> {
-        self.services.values().flat_map(|facts| v4(&facts.addresses)).collect()
+    pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.services.values().flat_map(|facts| facts.addresses.iter().copied()).collect()
     }
 }
 
@@ -84,7 +77,7 @@ impl World {
             let tables = self.nodes.iter().filter_map(|node| node.agent.as_ref());
             let tables = tables.flat_map(|agent| agent.desired.keys().copied());
             let known = self.judge.watches.keys().map(|(_, address)| *address);
-            let mut all: BTreeSet<Ipv4Addr> = tables.chain(known).collect();
+            let mut all: BTreeSet<IpAddr> = tables.chain(known).collect();
             all.extend(self.truth.addresses());
             all
         } else {
@@ -121,7 +114,7 @@ impl World {
     fn update(
         &mut self,
         client: usize,
-        address: Ipv4Addr,
+        address: IpAddr,
         speakers: Vec<(NodeId, MacAddr)>,
         wanted: bool,
     ) {
@@ -152,7 +145,7 @@ impl World {
         self.judge.watches.insert(key, watch);
     }
 
-    fn update_gap(&mut self, client: usize, address: Ipv4Addr, watch: &mut Watch, wanted: bool) {
+    fn update_gap(&mut self, client: usize, address: IpAddr, watch: &mut Watch, wanted: bool) {
         if !wanted || !watch.macs.is_empty() {
             if let Some(gap) = watch.gap.filter(|_| wanted) {
                 self.judge_gap(client, address, watch, true);
@@ -175,7 +168,7 @@ impl World {
         }
     }
 
-    fn update_overlap(&mut self, client: usize, address: Ipv4Addr, watch: &mut Watch) {
+    fn update_overlap(&mut self, client: usize, address: IpAddr, watch: &mut Watch) {
         if watch.macs.len() > 1 {
             let since = *watch.overlap.get_or_insert(self.now);
             watch.among.extend(&watch.speakers);
@@ -199,7 +192,7 @@ impl World {
     }
 
     /// Whether some node may announce `address` to `client`, and has been fit to for a while.
-    pub(crate) fn has_candidate(&self, client: usize, address: Ipv4Addr) -> bool {
+    pub(crate) fn has_candidate(&self, client: usize, address: IpAddr) -> bool {
         let segment = Self::segment_of_client(client);
         self.nodes.iter().any(|node| {
             let fit = node.agent.as_ref().is_some_and(|agent| {
@@ -215,10 +208,10 @@ impl World {
     }
 
     /// Whether a node may announce `address` by what the API says.
-    pub(crate) fn may_announce(&self, id: NodeId, address: Ipv4Addr) -> bool {
+    pub(crate) fn may_announce(&self, id: NodeId, address: IpAddr) -> bool {
         let name = node::name(id);
         let facts = self.truth.nodes.get(&name);
-        let has = |facts: &ServiceFacts| facts.addresses.contains(&IpAddr::V4(address));
+        let has = |facts: &ServiceFacts| facts.addresses.contains(&address);
         facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)
             && self.truth.services.iter().filter(|(_, facts)| has(facts)).any(|(key, facts)| {
                 let local = self.truth.slices.get(key);
@@ -240,7 +233,7 @@ impl World {
     }
 
     /// The node that alone answers for `address`.
-    pub(crate) fn owner_now(&self, address: Ipv4Addr) -> Option<NodeId> {
+    pub(crate) fn owner_now(&self, address: IpAddr) -> Option<NodeId> {
         let watch = self.judge.watches.get(&(0, address))?;
         node::owner_of(*watch.macs.first()?).map(|(id, _)| id)
     }

@@ -1,7 +1,7 @@
 //! What is written down of a run, for the scenes that look at its figures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crds::model::ids::MacAddr;
 use speaker::engine::Conflict;
@@ -13,7 +13,7 @@ use crate::time::At;
 #[derive(Debug, Clone)]
 pub(crate) struct Span {
     pub(crate) client: usize,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     pub(crate) since: At,
     pub(crate) until: At,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Span {
 pub(crate) struct Moved {
     pub(crate) at: At,
     pub(crate) client: usize,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// `None`: it is the first.
     pub(crate) from: Option<MacAddr>,
     pub(crate) to: MacAddr,
@@ -37,9 +37,9 @@ pub(crate) struct Ledger {
     /// What agents reported of others that answer for addresses of ours.
     pub(crate) conflicts: Vec<(At, NodeId, Conflict)>,
     /// Gratuitous frames.
-    pub(crate) sent: Vec<(At, NodeId, Ipv4Addr)>,
+    pub(crate) sent: Vec<(At, NodeId, IpAddr)>,
     /// Who answered whom in the end.
-    pub(crate) end: BTreeMap<(usize, Ipv4Addr), BTreeSet<MacAddr>>,
+    pub(crate) end: BTreeMap<(usize, IpAddr), BTreeSet<MacAddr>>,
 }
 
 impl Ledger {
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// Which node's MAC each address had for client 0 at `at`.
-    pub(crate) fn owners(&self, at: At) -> BTreeMap<Ipv4Addr, NodeId> {
+    pub(crate) fn owners(&self, at: At) -> BTreeMap<IpAddr, NodeId> {
         let until = self.moves.iter().filter(|moved| moved.client == 0 && moved.at <= at);
         until.filter_map(|moved| Some((moved.address, node::owner_of(moved.to)?.0))).collect()
     }

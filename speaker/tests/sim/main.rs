@@ -27,6 +27,7 @@ mod schedule;
 mod services;
 mod stats;
 mod tale;
+mod talk;
 mod time;
 mod trouble;
 mod wire;

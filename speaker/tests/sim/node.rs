@@ -1,7 +1,7 @@
 //! A node: machine, kernel, cables, clock, and the agent (speaker process) that may run on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) wall_offset: i64,
     /// Whether each link has carrier.
     pub(crate) cables: Vec<bool>,
-    /// Its kernel does not answer ARP.
+    /// Its kernel answers neither ARP nor neighbour discovery.
     pub(crate) arp_ignore: bool,
     /// Frames received by each link, as the kernel counts.
     pub(crate) received: Vec<u64>,
@@ -148,7 +148,9 @@ impl Node {
             let mut link =
                 LinkFacts::ethernet(index, &format!("eth{segment}"), mac(self.id, segment));
             link.carrier = self.cables[segment];
-            link.addresses = vec![format!("{}/16", address(self.id, segment)).parse().unwrap()];
+            let nets = [16, 64].into_iter().zip(addresses(self.id, segment));
+            let net = |(len, address)| format!("{address}/{len}").parse().unwrap();
+            link.addresses = nets.map(net).collect();
             link
         };
         (0..self.cables.len()).map(link).collect()
@@ -182,6 +184,13 @@ pub(crate) fn address(id: NodeId, segment: Segment) -> Ipv4Addr {
     let (segment, host) = (u8::try_from(segment).unwrap(), u16::try_from(id + 1).unwrap());
     let [high, low] = host.to_be_bytes();
     Ipv4Addr::new(10, segment, high, low)
+}
+
+/// The kernel's addresses on a segment, one of each family.
+pub(crate) fn addresses(id: NodeId, segment: Segment) -> [IpAddr; 2] {
+    let (on, host) = (u16::try_from(segment).unwrap(), u16::try_from(id + 1).unwrap());
+    let v6 = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, on, host);
+    [address(id, segment).into(), v6.into()]
 }
 
 pub(crate) fn mesh_address(id: NodeId) -> SocketAddr {

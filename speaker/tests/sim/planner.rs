@@ -3,7 +3,7 @@
 //! Now and then it gives an order that is void, which nobody may follow.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::{MacAddr, NodeName};
 use speaker::engine::{Change, Event};
@@ -46,7 +46,7 @@ impl Planner {
 
 impl World {
     /// Whether a valid order tells the owner of `address` to give it to the node with this MAC.
-    pub(crate) fn is_ordered(&self, address: Ipv4Addr, to: MacAddr) -> bool {
+    pub(crate) fn is_ordered(&self, address: IpAddr, to: MacAddr) -> bool {
         let to = node::owner_of(to).map(|(id, _)| id);
         let until = to.and_then(|to| self.ordered.get(&(address, to)));
         until.is_some_and(|until| *until >= self.now)
@@ -78,10 +78,8 @@ impl World {
             let Some(group) = group.filter(|_| most > least + 1) else { break };
             orders.entry(busiest).or_default().extend(group.order(group.claim, idlest));
             for address in &group.addresses {
-                if let IpAddr::V4(v4) = address {
-                    // It stands until it is replaced.
-                    self.ordered.insert((*v4, idlest), At::MAX);
-                }
+                // It stands until it is replaced.
+                self.ordered.insert((*address, idlest), At::MAX);
             }
             planner.count += 1;
             *loads.entry(busiest).or_default() -= 1;
@@ -102,9 +100,8 @@ impl World {
             let orders = orders.remove(&id).unwrap_or_default();
             if facts.orders != orders {
                 self.say_loud(|| format!("orders for n{id}: {orders:?}"));
-                let ends = |order: &(Ipv4Addr, NodeId)| {
-                    let named =
-                        |o: &Order| o.address == IpAddr::V4(order.0) && o.to == node::name(order.1);
+                let ends = |order: &(IpAddr, NodeId)| {
+                    let named = |o: &Order| o.address == order.0 && o.to == node::name(order.1);
                     facts.orders.iter().any(named) && !orders.iter().any(named)
                 };
                 let ended = self.ordered.iter_mut().filter(|(order, _)| ends(order));

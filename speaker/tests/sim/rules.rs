@@ -7,7 +7,7 @@
 //! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them,
 //! and be answered twice for a second at most; nothing may move but what one of them allows to.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::fault::{Episode, Fault, LINGER};
 use crate::judge::Watch;
@@ -66,13 +66,7 @@ impl World {
     }
 
     /// I2.
-    pub(crate) fn judge_gap(
-        &mut self,
-        client: usize,
-        address: Ipv4Addr,
-        watch: &Watch,
-        over: bool,
-    ) {
+    pub(crate) fn judge_gap(&mut self, client: usize, address: IpAddr, watch: &Watch, over: bool) {
         let Some((since, counted)) = watch.gap else { return };
         let exempt = self.now < BEGINNING || self.is_unpromised(address);
         let context: Vec<&Episode> = self.context(since).collect();
@@ -95,13 +89,13 @@ impl World {
     }
 
     /// A foreign host has the address, or had it a moment ago: it is asked for again now and then.
-    pub(crate) fn is_unpromised(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn is_unpromised(&self, address: IpAddr) -> bool {
         let taken = self.judge.taken.get(&address);
         taken.is_some_and(|freed| freed.is_none_or(|freed| freed + RELEASE > self.now))
     }
 
     /// I8: `address` is answered or announced.
-    pub(crate) fn judge_taken(&mut self, address: Ipv4Addr, how: &str) {
+    pub(crate) fn judge_taken(&mut self, address: IpAddr, how: &str) {
         if self.judge.taken.get(&address) != Some(&None) {
             return;
         }
@@ -116,7 +110,7 @@ impl World {
         self.broken("I8", format!("{address} is {how}, and a foreign host had it first"));
     }
 
-    fn gap_limit(&self, address: Ipv4Addr, watch: &Watch, only: &Episode) -> Option<At> {
+    fn gap_limit(&self, address: IpAddr, watch: &Watch, only: &Episode) -> Option<At> {
         let victims =
             |id: NodeId| watch.learned.and_then(node::owner_of).is_some_and(|o| o.0 == id);
         let fault = &only.fault;
@@ -138,7 +132,7 @@ impl World {
     }
 
     /// I1 and I7.
-    pub(crate) fn judge_overlap(&mut self, which: &'static str, address: Ipv4Addr, watch: &Watch) {
+    pub(crate) fn judge_overlap(&mut self, which: &'static str, address: IpAddr, watch: &Watch) {
         let Some(since) = watch.overlap else { return };
         let now = self.now;
         let context: Vec<&Episode> = self.context(since).collect();
@@ -193,7 +187,7 @@ impl World {
     }
 
     /// Whether a change to Services is about `address`.
-    fn concerns(&self, episode: &Episode, address: Ipv4Addr) -> bool {
+    fn concerns(&self, episode: &Episode, address: IpAddr) -> bool {
         let numbers = match &episode.fault {
             Fault::Share(one, other) => vec![*one, *other],
             Fault::Order(service, ..) => vec![*service],
@@ -201,14 +195,14 @@ impl World {
         };
         numbers.into_iter().any(|number| {
             let group = self.truth.group(&services::key(number));
-            services::ip(number) == address || group.contains(&std::net::IpAddr::V4(address))
+            services::ip(number) == address || group.contains(&address)
         })
     }
 
     /// Whether a client learned of `address` from an agent that has ended since, perhaps while it was
     /// cut off: nobody can know what it claimed there. A real neighbour cache finds out by itself,
     /// within a minute: its entries age.
-    fn is_forgotten(&self, client: usize, address: Ipv4Addr) -> bool {
+    fn is_forgotten(&self, client: usize, address: IpAddr) -> bool {
         let Some((mac, learned)) = self.caches[client].get(&address) else { return false };
         let agent = node::owner_of(*mac).map(|(id, _)| self.nodes[id].agent.as_ref());
         agent.is_some_and(|agent| agent.is_none_or(|agent| agent.since > *learned))

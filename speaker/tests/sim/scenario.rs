@@ -27,7 +27,9 @@ pub(crate) struct Scenario {
     /// The second Service has the first one's address, too.
     pub(crate) shared: bool,
     pub(crate) switches: Switches,
-    /// This node's kernel does not answer ARP.
+    /// Some Services have an address of each family.
+    pub(crate) dual: bool,
+    /// This node's kernel answers neither ARP nor neighbour discovery.
     pub(crate) arp_ignore: Option<NodeId>,
     /// The controller evens out the load.
     pub(crate) planner: bool,
@@ -58,6 +60,7 @@ impl Scenario {
             services,
             local: false,
             shared: false,
+            dual: false,
             switches: Switches { late: 5, ..Switches::default() },
             arp_ignore: None,
             planner: false,

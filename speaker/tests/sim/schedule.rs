@@ -32,6 +32,7 @@ pub(crate) fn draw(seed: u64) -> Scenario {
         segments: if dice.permille(200) { 2 } else { 1 },
         local: dice.permille(500),
         shared: dice.permille(400),
+        dual: Dice::new(seed ^ 0xd0a1).permille(300),
         switches,
         arp_ignore,
         // A dice of its own: the rest of a seed is the same with and without.

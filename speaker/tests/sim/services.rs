@@ -1,7 +1,7 @@
 //! What users do to their Services, and foreign hosts to the addresses.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crds::model::ids::ServiceKey;
 use crds::model::selector::Labels;
@@ -20,9 +20,23 @@ pub(crate) fn key(number: usize) -> ServiceKey {
     ServiceKey::new("default", format!("s{number:04}"))
 }
 
-/// The first address of a Service.
-pub(crate) fn ip(number: usize) -> Ipv4Addr {
-    Ipv4Addr::from_bits(0xc000_0200 + u32::try_from(number).unwrap())
+/// The first address of a Service: every third has one of IPv6.
+pub(crate) fn ip(number: usize) -> IpAddr {
+    if number.is_multiple_of(3) { v6(number) } else { v4(number) }
+}
+
+fn v4(number: usize) -> IpAddr {
+    Ipv4Addr::from_bits(0xc000_0200 + u32::try_from(number).unwrap()).into()
+}
+
+fn v6(number: usize) -> IpAddr {
+    let net = 0x2001_0db8_u128 << 96;
+    Ipv6Addr::from_bits(net + u128::try_from(number).unwrap()).into()
+}
+
+/// All addresses of a Service: where there are both families, every fourth has one of each.
+fn ips(number: usize, dual: bool) -> Vec<IpAddr> {
+    if dual && number % 4 == 1 { vec![v4(number), v6(number)] } else { vec![ip(number)] }
 }
 
 pub(crate) fn service(
@@ -52,7 +66,7 @@ impl World {
     /// A Service with its slice.
     pub(crate) fn create(&mut self, number: usize, traffic: Traffic) {
         self.lives += 1;
-        let facts = service(number, self.lives, vec![IpAddr::V4(ip(number))], traffic);
+        let facts = service(number, self.lives, ips(number, self.dual), traffic);
         let nodes = match traffic {
             Traffic::Cluster => BTreeSet::from([0]),
             Traffic::Local => self.some_nodes(),
@@ -87,13 +101,17 @@ impl World {
                 *one
             }
             Fault::ForeignBefore => {
-                self.foreigner(number, ip(next));
-                self.judge.taken.insert(ip(next), None);
+                let address = ips(next, self.dual)[0];
+                self.foreigner(number, address);
+                for address in ips(next, self.dual) {
+                    self.judge.taken.insert(address, None);
+                }
                 self.create(next, Traffic::Cluster);
                 next
             }
             Fault::ForeignAfter(service) => {
-                self.foreigner(number, ip(*service));
+                let address = ips(*service, self.dual)[0];
+                self.foreigner(number, address);
                 self.insist(number, 0);
                 *service
             }
@@ -121,7 +139,7 @@ impl World {
         }
     }
 
-    fn foreigner(&mut self, fault: usize, address: Ipv4Addr) {
+    fn foreigner(&mut self, fault: usize, address: IpAddr) {
         self.foreigners.push(Foreigner { fault, segment: 0, address, active: true });
     }
 
@@ -132,8 +150,9 @@ impl World {
             return;
         };
         let (mac, address) = (wire::foreign_mac(number), self.foreigners[number].address);
-        let frame = speaker::wire::arp::ArpFrame::gratuitous_request(mac, address).to_frame();
-        self.transmit(0, Station::Foreign(number), frame.to_vec());
+        for frame in speaker::wire::neighbour::announcement(mac, address) {
+            self.transmit(0, Station::Foreign(number), frame.as_bytes().to_vec());
+        }
         self.queue.push(self.now + SEC, Happening::Step(fault, step + 1));
     }
 

@@ -1,7 +1,7 @@
 //! What happened, in words, for a person who looks for the reason.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crds::model::ids::NodeName;
 use speaker::announce::desired::Desired;
@@ -9,6 +9,7 @@ use speaker::announce::table::Answer;
 use speaker::engine::Effect;
 
 use crate::node::{self, NodeId};
+use crate::talk::Talk;
 use crate::time::show;
 use crate::world::World;
 
@@ -35,11 +36,11 @@ impl World {
         }
     }
 
-    pub(crate) fn say_table(&mut self, id: NodeId, before: &Desired, changed: &[Ipv4Addr]) {
+    pub(crate) fn say_table(&mut self, id: NodeId, before: &Desired, changed: &[IpAddr]) {
         let Some(agent) = &self.nodes[id].agent else { return };
         let mut seen = BTreeSet::new();
         let changed = changed.iter().filter(|address| seen.insert(**address));
-        let one = |address: &Ipv4Addr| match agent.desired.get(address).map(|entry| &entry.answer) {
+        let one = |address: &IpAddr| match agent.desired.get(address).map(|entry| &entry.answer) {
             Some(Answer::Own) => format!("{address} own"),
             Some(Answer::Deputy(macs)) => {
                 let of = macs.values().next().and_then(|mac| node::owner_of(*mac));
@@ -71,12 +72,12 @@ impl World {
             Effect::Transmit { link, address, .. } => {
                 format!("announces {address} on {}", link.0)
             }
-            Effect::Question { link, frame } => match speaker::wire::arp::ArpFrame::parse(frame) {
-                Ok(frame) => format!(
+            Effect::Question { link, frame } => match Talk::parse(frame) {
+                Some(talk) => format!(
                     "asks on {}: who has {} (from {}, to {})",
-                    link.0, frame.arp.target_ip, frame.arp.sender_ip, frame.destination
+                    link.0, talk.target, talk.sender, talk.destination
                 ),
-                Err(_) => "asks something malformed".to_owned(),
+                None => "asks something malformed".to_owned(),
             },
             Effect::Frame { link, to, bytes } => {
                 format!("link frame on {} to {to}, {} bytes", link.0, bytes.len())

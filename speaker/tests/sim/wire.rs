@@ -1,14 +1,14 @@
 //! The Ethernet segments: who hears whom, with what loss and delay.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crds::model::ids::MacAddr;
-use speaker::wire::arp::{ArpFrame, ArpRepr, Operation};
 
 use crate::happening::Happening;
 use crate::node::{self, NodeId, Segment};
+use crate::talk::Talk;
 use crate::time::{At, MS};
 use crate::world::World;
 
@@ -60,7 +60,7 @@ pub(crate) struct Switches {
     /// Late by milliseconds, hence out of order, of a thousand.
     pub(crate) late: u64,
     /// Answers broadcast questions from what it saw, without passing them on.
-    pub(crate) suppress: Option<BTreeMap<Ipv4Addr, MacAddr>>,
+    pub(crate) suppress: Option<BTreeMap<IpAddr, MacAddr>>,
     /// A router answers for everything.
     pub(crate) proxy: bool,
 }
@@ -193,30 +193,15 @@ impl World {
     /// those it knows itself, dead or alive.
     fn suppressed(&mut self, segment: Segment, from: Station, frame: &[u8]) -> bool {
         let Some(known) = &mut self.switches[segment].suppress else { return false };
-        let Ok(ArpFrame { destination, source, arp }) = ArpFrame::parse(frame) else {
-            return false;
-        };
-        if !arp.sender_ip.is_unspecified() {
-            known.insert(arp.sender_ip, arp.sender_mac);
+        let Some(talk) = Talk::parse(frame) else { return false };
+        if !talk.sender.is_unspecified() {
+            known.insert(talk.sender, talk.mac);
         }
-        let asks = arp.operation == Operation::Request
-            && destination.is_group()
-            && arp.sender_ip != arp.target_ip;
-        let Some(&mac) = known.get(&arp.target_ip).filter(|mac| asks && **mac != source) else {
+        let asks = talk.asks && talk.destination.is_group();
+        let Some(&mac) = known.get(&talk.target).filter(|mac| asks && **mac != talk.source) else {
             return false;
         };
-        let answer = ArpFrame {
-            destination: source,
-            source: mac,
-            arp: ArpRepr {
-                operation: Operation::Reply,
-                sender_mac: mac,
-                sender_ip: arp.target_ip,
-                target_mac: arp.sender_mac,
-                target_ip: arp.sender_ip,
-            },
-        };
-        let frame = answer.to_frame().into();
+        let frame = talk.answer(mac).into();
         let up = match from {
             Station::Node(id) => !self.cuts.iter().any(|(_, cut)| match cut {
                 Cut::Port(node, on) => *node == id && *on == segment,

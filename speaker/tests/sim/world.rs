@@ -1,7 +1,7 @@
 //! The world: everything there is, and the loop that lets it happen in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use speaker::engine::{Change, Event, Settings};
@@ -52,10 +52,12 @@ pub(crate) struct World {
     pub(crate) planned: Vec<Planned>,
     pub(crate) episodes: BTreeMap<usize, Episode>,
     pub(crate) lives: Life,
+    /// Some Services have an address of each family.
+    pub(crate) dual: bool,
     pub(crate) tune: Rc<dyn Fn(&mut Settings)>,
     pub(crate) planner: Option<Planner>,
     /// Valid orders: which address is to go to whom, and until when it may.
-    pub(crate) ordered: BTreeMap<(Ipv4Addr, NodeId), At>,
+    pub(crate) ordered: BTreeMap<(IpAddr, NodeId), At>,
     pub(crate) judge: Judge,
     pub(crate) dirty: Dirty,
     pub(crate) stats: Stats,
@@ -89,6 +91,7 @@ impl World {
             planned: scenario.planned.clone(),
             episodes: BTreeMap::new(),
             lives: 0,
+            dual: scenario.dual,
             tune: scenario.tune.clone(),
             planner: scenario.planner.then(|| Planner::new(scenario.seed)),
             ordered: BTreeMap::new(),
@@ -114,7 +117,7 @@ impl World {
         }
         if scenario.shared {
             let mut second = world.truth.services[&crate::services::key(2)].clone();
-            second.addresses.push(std::net::IpAddr::V4(crate::services::ip(1)));
+            second.addresses.push(crate::services::ip(1));
             world.change(&Event::Services(Change::Set(crate::services::key(2), second)));
         }
         world.populate();

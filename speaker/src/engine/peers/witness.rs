@@ -1,10 +1,10 @@
 //! The wire as a witness: what is asked about a member, and what the answers say.
 //!
 //! The kernel of a node answers for the node's own address whatever became of the agent, so its
-//! silence is the node's. Questions and testimonies speak of addresses and MACs; that IPv4 asks by
-//! ARP is known in this module only.
+//! silence is the node's. Questions and testimonies speak of addresses and MACs: whether they are
+//! asked by ARP or by neighbour discovery is for [`neighbour`] to know.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crds::model::ids::{IfIndex, MacAddr, NodeName};
 
@@ -12,7 +12,7 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
 use crate::respond::{Heard, HeardKind};
-use crate::wire::arp::ArpFrame;
+use crate::wire::neighbour;
 
 impl Peers {
     /// Asks the kernel of `node` for the node's own addresses, unicast to where it was last heard,
@@ -41,21 +41,15 @@ impl Peers {
         to: Option<MacAddr>,
     ) -> Option<Effect> {
         let port = self.ports.iter().find(|port| port.index == link)?;
-        let IpAddr::V4(target) = address else { return None };
         let own = self.book.mine().head.links.iter().find(|word| word.mac == port.mac);
-        let own = own.into_iter().flat_map(|word| &word.addresses);
-        let sender = own.filter_map(|address| match address {
-            IpAddr::V4(v4) => Some(*v4),
-            IpAddr::V6(_) => None,
-        });
-        let sender = sender.into_iter().next().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let frame = ArpFrame::question(port.mac, sender, target, to);
-        Some(Effect::Question { link, frame: frame.to_frame().to_vec() })
+        let own = own.map_or(&[][..], |word| &word.addresses);
+        let frame = neighbour::question(port.mac, own, address, to)?;
+        Some(Effect::Question { link, frame: frame.as_bytes().to_vec() })
     }
 
     /// Takes what a port overheard, where it says something about a member.
     pub(in crate::engine) fn heard(&mut self, heard: &Heard, now: Moment) {
-        let address = IpAddr::V4(heard.address);
+        let address = heard.address;
         let speaker = self.member_at(heard.mac);
         let Some(node) = speaker else { return };
         let holds = |node| self.book.of(node).is_some_and(|it| it.holdings.contains_key(&address));

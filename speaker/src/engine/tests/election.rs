@@ -53,7 +53,7 @@ fn every_silence_has_its_reason() {
                     Advertisement { interfaces: ["eth9".to_owned()].into(), ..advertisement("ad") };
                 world.config = config(&[narrow]);
             },
-            Why::NoInterface(IpAddr::V4(ip(1))),
+            Why::NoInterface(ip(1)),
         ),
     ];
     for (spoil, why) in cases {

@@ -73,8 +73,32 @@ fn a_restarted_speaker_answers_for_a_pool_that_cannot_be_read() {
     world.config.unreadable_pools.insert("pool".into());
     let (mut engine, effects) = world.deliver();
     assert_eq!(published(&effects), Some(vec![ip(1)]));
-    let one = AddressRange::new(IpAddr::V4(ip(1)), IpAddr::V4(ip(1))).unwrap();
+    let one = AddressRange::new(ip(1), ip(1)).unwrap();
     assert!(effects.contains(&Effect::Ranges(vec![one])), "the kernel must let it through");
     let deleted = engine.on([Event::Config(Config::default())], at(9));
     assert_eq!(published(&deleted), Some(vec![]), "one that is gone is another matter");
+}
+
+#[test]
+fn both_families_of_a_service_are_answered_and_ipv6_is_announced_where_a_link_has_it() {
+    let v6: IpAddr = "2001:db8::1".parse().unwrap();
+    let mut world = World::with(&["a"], &["n1"]);
+    let pool = world.config.pools.values_mut().next().unwrap();
+    pool.ranges.push(AddressRange::parse("2001:db8::/64").unwrap());
+    world.services.get_mut(&key("a")).unwrap().addresses.push(v6);
+    let mut second = link(2);
+    second.addresses = vec!["fe80::2/64".parse().unwrap()];
+    world.links = vec![link(1), second.clone()];
+    let (mut engine, effects) = world.deliver();
+    assert_eq!(published(&effects), Some(vec![ip(1), v6]));
+    // One at a time: a link has its pace.
+    let later = engine.on([], at(5));
+    let announced: BTreeSet<_> =
+        transmitted(&effects).into_iter().chain(transmitted(&later)).collect();
+    assert_eq!(announced, BTreeSet::from([(1, ip(1)), (2, ip(1)), (2, v6)]));
+    // An address makes the first link fit.
+    let mut first = link(1);
+    first.addresses = vec!["fe80::1/64".parse().unwrap()];
+    let effects = engine.on([Event::Links(vec![first, second])], at(7_000));
+    assert!(transmitted(&effects).contains(&(1, v6)), "{effects:?}");
 }

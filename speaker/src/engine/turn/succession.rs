@@ -1,6 +1,7 @@
 //! Who may have a group, and which of them is to have it next.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crds::model::electorate::{Ballot, Candidate};
@@ -53,6 +54,7 @@ impl Turn<'_> {
             .filter(|candidate| Some(candidate.node) != before && self.is_able(candidate.node))
             .collect();
         prefer(&mut able, |candidate| self.has_interface(candidate.node, ballots));
+        prefer(&mut able, |candidate| self.speaks_for(candidate.node, group));
         prefer(&mut able, |candidate| self.is_whole(candidate.node));
         prefer(&mut able, |candidate| !spurned.contains(candidate.node));
         self.heirs.choose(group, &able, lost, self.peers.book())
@@ -115,6 +117,15 @@ impl Turn<'_> {
             advertisement.interfaces.is_empty()
                 || advertisement.interfaces.iter().any(|name| names.contains(name))
         })
+    }
+
+    /// Whether `node` can answer for both families, as far as `group` needs that: neighbour discovery
+    /// wants a link with an IPv6 address.
+    fn speaks_for(&self, node: &NodeName, group: &Group) -> bool {
+        let statement = self.peers.book().of(node);
+        let mut links = statement.into_iter().flat_map(|statement| &statement.head.links);
+        group.addresses.iter().all(IpAddr::is_ipv4)
+            || links.any(|link| link.addresses.iter().any(IpAddr::is_ipv6))
     }
 
     /// Whose claim to the group was the highest.

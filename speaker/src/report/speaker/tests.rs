@@ -106,7 +106,7 @@ fn an_object_that_somebody_deleted_is_made_again() {
 
 #[test]
 fn a_conflict_keeps_the_time_it_was_first_seen_at() {
-    let links = vec![PortSpec { index: IfIndex(2), name: "eth0".to_owned(), mac: MAC }];
+    let links = vec![PortSpec { index: IfIndex(2), name: "eth0".to_owned(), mac: MAC, v6: true }];
     let conflict = Conflict {
         address: [192, 0, 2, 1].into(),
         mac: MAC,

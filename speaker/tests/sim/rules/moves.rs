@@ -1,7 +1,7 @@
 //! When an address may be at another MAC than before: nothing moves without need.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crds::model::ids::MacAddr;
 
@@ -13,7 +13,7 @@ use crate::world::World;
 
 impl World {
     /// I3, I4, I5: an address is at another MAC now.
-    pub(crate) fn changed(&mut self, client: usize, address: Ipv4Addr, from: MacAddr, to: MacAddr) {
+    pub(crate) fn changed(&mut self, client: usize, address: IpAddr, from: MacAddr, to: MacAddr) {
         let place =
             |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
         self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
@@ -58,18 +58,15 @@ impl World {
     }
 
     /// Whether `to` owns another address of the group: two groups have become one.
-    fn unites(&self, address: Ipv4Addr, to: MacAddr) -> bool {
+    fn unites(&self, address: IpAddr, to: MacAddr) -> bool {
         let to = node::owner_of(to).map(|(id, _)| id);
         let services = self.truth.services.iter();
         let mut groups = services.map(|(key, _)| self.truth.group(key));
-        let group = groups.find(|group| group.contains(&std::net::IpAddr::V4(address)));
-        group.into_iter().flatten().any(|other| match other {
-            std::net::IpAddr::V4(v4) => v4 != address && self.owner_now(v4) == to,
-            std::net::IpAddr::V6(_) => false,
-        })
+        let group = groups.find(|group| group.contains(&address));
+        group.into_iter().flatten().any(|other| other != address && self.owner_now(other) == to)
     }
 
-    fn may_move(&self, episode: &Episode, address: Ipv4Addr, from: MacAddr, to: MacAddr) -> bool {
+    fn may_move(&self, episode: &Episode, address: IpAddr, from: MacAddr, to: MacAddr) -> bool {
         let returns = |id: NodeId| node::owner_of(to).is_some_and(|(owner, _)| owner == id);
         // Of two nodes neither sees more than half: whoever was away for so short a time that it
         // has not fallen silent has the better claim.
