@@ -14,7 +14,6 @@ pub mod desk;
 mod inputs;
 pub mod mover;
 pub mod objects;
-pub mod report;
 pub mod run;
 pub mod sources;
 pub mod store;

@@ -17,15 +17,19 @@ fn kubectl(lab: &Lab, args: &[&str]) -> Result<String> {
     lab.kubectl(&[&["-n", config::NAMESPACE], args].concat())
 }
 
-/// Waits until the controller's ConfigurationState says this.
+/// Waits until all ConfigurationStates say this: the controller's and each speaker's.
 async fn state_says(lab: &Lab, result: &str, summary: &str) -> Result<()> {
-    let expected = format!("{result}|{summary}");
-    until(SOON, &expected.clone(), async || {
-        let path = "jsonpath={.status.result}|{.status.errorSummary}";
-        let said = kubectl(lab, &["get", "configurationstate", "controller", "-o", path])?;
-        Ok(Look::when((said == expected).then_some(()), || said))
-    })
-    .await
+    let speakers = lab.nodes().iter().map(|node| format!("speaker-{}", node.name));
+    for name in speakers.chain(["controller".to_owned()]) {
+        let expected = format!("{result}|{summary}");
+        until(SOON, &format!("{name}: {expected}"), async || {
+            let path = "jsonpath={.status.result}|{.status.errorSummary}";
+            let said = kubectl(lab, &["get", "configurationstate", &name, "-o", path])?;
+            Ok(Look::when((said == expected).then_some(()), || said))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Waits until the object itself says so, by an Event.
@@ -187,6 +191,7 @@ async fn the_configuration_state_comes_back_when_somebody_deletes_it() -> Result
     let message = "IPAddressPool \"bad\": spec.addresses[0]: invalid CIDR \"172.17.255.0/33\" in \
                    pool \"bad\": invalid CIDR \"172.17.255.0/33\"";
     state_says(&lab, "Invalid", message).await?;
-    kubectl(&lab, &["delete", "configurationstate", "controller"])?;
+    let speaker = format!("speaker-{}", lab.nodes()[0].name);
+    kubectl(&lab, &["delete", "configurationstate", "controller", &speaker])?;
     state_says(&lab, "Invalid", message).await
 }

@@ -1,5 +1,5 @@
-//! Shell pieces that controller and speaker share: logs, flags, Events, watches, and the metrics
-//! and health servers. Nothing here decides anything about addresses or announcements, and nothing
+//! Shell pieces that controller and speaker share: logs, flags, Events, watches, the judgement of the
+//! configuration, and the metrics and health servers. Nothing here decides anything about addresses or announcements, and nothing
 //! pure may depend on it.
 #![warn(missing_docs)]
 
@@ -8,4 +8,5 @@ pub mod client;
 pub mod events;
 pub mod feed;
 pub mod goflags;
+pub mod judgement;
 pub mod telemetry;

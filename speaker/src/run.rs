@@ -21,9 +21,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use crds::model::compile::Problem;
 use crds::names::component;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::Recorder;
+use kit::judgement::{self, Judge};
 use kube::{Api, Client, Resource as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -96,6 +98,16 @@ pub enum Error {
     Panicked(#[source] tokio::task::JoinError),
 }
 
+/// What is wrong with the configuration; `None` before that is known.
+type Problems = tokio::sync::watch::Sender<Option<Vec<Problem>>>;
+
+/// What is to be written to the API server.
+struct News {
+    standings: mpsc::UnboundedReceiver<Report>,
+    saying: mpsc::UnboundedReceiver<Said>,
+    judged: tokio::sync::watch::Receiver<Option<Vec<Problem>>>,
+}
+
 /// The tasks that must run. One that ends gives its name, or its error.
 type Tasks = JoinSet<Result<&'static str, Error>>;
 
@@ -126,7 +138,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         spawn(&mut tasks, "mesh", socket.receive(events.clone()));
         spawn(&mut tasks, "attended", attended.run());
     }
-    spawn_watches(&mut tasks, &client, &config, &metrics, &events);
+    let (problems, judged) = tokio::sync::watch::channel(None);
+    spawn_watches(&mut tasks, &client, &config, &metrics, problems, &events);
     let (snapshots, links_changed) = mpsc::channel(4);
     tasks.spawn(async move { match links::watch(snapshots).await? {} });
     tasks.spawn(forward_links(links_changed, events.clone()));
@@ -138,7 +151,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let dropped = metrics.events_dropped.clone();
     let (recorder, writer) = Recorder::new(client.clone(), component::SPEAKER, instance, dropped);
     spawn(&mut tasks, "events", writer);
-    spawn_reports(&mut tasks, &client, &config, &recorder, &events, standings, saying);
+    let news = News { standings, saying, judged };
+    spawn_reports(&mut tasks, &client, &config, &recorder, &events, news);
 
     let deadline = Deadline::new(clock);
     let shell = Shell {
@@ -208,8 +222,7 @@ fn spawn_reports(
     config: &Config,
     recorder: &Recorder,
     events: &watch::Events,
-    standings: mpsc::UnboundedReceiver<Report>,
-    saying: mpsc::UnboundedReceiver<Said>,
+    news: News,
 ) {
     let (client, config) = (client.clone(), config.clone());
     let (recorder, events) = (recorder.clone(), events.clone());
@@ -224,10 +237,20 @@ fn spawn_reports(
             recorder: recorder.clone(),
             events: events.clone(),
         };
-        let herald = Herald { client, namespace, node, owner, recorder, events };
+        let judge = Judge::speaker(&node, owner.clone());
+        let herald = Herald {
+            client: client.clone(),
+            namespace: namespace.clone(),
+            node,
+            owner,
+            recorder,
+            events,
+        };
+        let judgement = judgement::keep(client, namespace, judge, || true, news.judged);
         tokio::select! {
-            () = reporter.run(standings) => Ok("report"),
-            () = herald.run(saying) => Ok("speaker object"),
+            () = reporter.run(news.standings) => Ok("report"),
+            () = herald.run(news.saying) => Ok("speaker object"),
+            () = judgement => Ok("configuration state"),
         }
     });
 }

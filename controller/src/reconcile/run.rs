@@ -12,6 +12,7 @@ use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use kit::events::Recorder;
+use kit::judgement::{self, Judge};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -20,7 +21,6 @@ use super::desk::{Desk, Effect, Input, Now, Reported, Role};
 use super::inputs::{News, inputs, reduce};
 use super::mover::facts::speaker;
 use super::mover::{self, Mover};
-use super::report;
 use super::write::{Failure, Writer};
 use crate::lease::fence::Clock;
 use crate::metrics::Metrics;
@@ -123,8 +123,11 @@ impl Term {
     fn begin(context: Context, role: Role) -> Self {
         let (problems, receiver) = watch::channel(None);
         let reporter = (role == Role::Leader).then(|| {
-            let keep = report::keep(context.writer.clone(), context.namespace.clone(), receiver);
-            tokio::spawn(keep).abort_handle()
+            let (writer, namespace) = (context.writer.clone(), context.namespace.clone());
+            let may_write = move || writer.may_write();
+            let (client, judge) = (context.writer.client(), Judge::controller());
+            tokio::spawn(judgement::keep(client, namespace, judge, may_write, receiver))
+                .abort_handle()
         });
         Self {
             inputs: inputs(&context, role),

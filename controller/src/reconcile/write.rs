@@ -112,6 +112,11 @@ impl Writer {
         self.fenced(api.patch(node.as_str(), &PatchParams::default(), &patch)).await
     }
 
+    /// Whether the fence is open.
+    pub fn may_write(&self) -> bool {
+        self.fence.is_open()
+    }
+
     /// How often the working controller has changed.
     pub fn epoch(&self) -> u64 {
         self.fence.epoch()

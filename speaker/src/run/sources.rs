@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Tasks, Waiting, spawn};
+use super::{Error, Problems, Tasks, Waiting, spawn};
 use crate::args::{Config, MeshConfig};
 use crate::engine::Event;
 use crate::metrics::Metrics;
@@ -19,6 +19,7 @@ pub(super) fn spawn_watches(
     client: &Client,
     config: &Config,
     metrics: &Metrics,
+    problems: Problems,
     events: &watch::Events,
 ) {
     let watch = watch::services(client.clone(), config.class.clone(), events.clone());
@@ -28,7 +29,8 @@ pub(super) fn spawn_watches(
     let watch = watch::nodes(client.clone(), events.clone());
     spawn(tasks, "nodes", watch);
     let (namespace, gauges) = (config.namespace.clone(), metrics.config.clone());
-    let watch = watch::config::watch(client.clone(), namespace.clone(), gauges, events.clone());
+    let watch =
+        watch::config::watch(client.clone(), namespace.clone(), gauges, problems, events.clone());
     spawn(tasks, "configuration", watch);
     let (client, events) = (client.clone(), events.clone());
     let mesh = config.mesh.clone();

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use kit::feed::{Change, feed};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
+use tokio::sync::watch;
 
 use super::{Events, name, warn};
 use crate::engine::Event;
@@ -16,8 +17,15 @@ use crate::metrics::ConfigGauges;
 /// Objects by name; `None` until they were listed for the first time.
 type Objects<K> = Option<BTreeMap<String, K>>;
 
-/// Watches the configuration in `namespace` and hands every new one to `events`.
-pub async fn watch(client: Client, namespace: String, gauges: ConfigGauges, events: Events) {
+/// Watches the configuration in `namespace` and hands every new one to `events`, and what is wrong
+/// with it to `problems`.
+pub async fn watch(
+    client: Client,
+    namespace: String,
+    gauges: ConfigGauges,
+    problems: watch::Sender<Option<Vec<Problem>>>,
+    events: Events,
+) {
     let config = watcher::Config::default;
     let pools =
         feed(Api::namespaced(client.clone(), &namespace), config(), |_: &mut IPAddressPool| ());
@@ -38,6 +46,14 @@ pub async fn watch(client: Client, namespace: String, gauges: ConfigGauges, even
         let next = judge(pools, advertisements, &last.config);
         tell(&next.problems, &last.problems);
         gauges.set(next.problems.is_empty());
+        // Told only where it differs; nobody listens when the process is ending.
+        problems.send_if_modified(|known| {
+            let is_new = known.as_ref() != Some(&next.problems);
+            if is_new {
+                *known = Some(next.problems.clone());
+            }
+            is_new
+        });
         last.clone_from(&next);
         if events.send(Event::Config(next.config)).await.is_err() {
             return;
