@@ -1,6 +1,8 @@
 //! `kubectl-ferrolb drain` and `undrain` as a user runs them, against an API server that knows one
 //! node. That a real node drains is tested in the lab (`e2e/tests/drain.rs`).
 
+#![expect(clippy::unwrap_used, reason = "it is a test, helpers included")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -80,7 +82,7 @@ fn missing() -> (u16, Value) {
     (404, status)
 }
 
-fn serve(stream: TcpStream, world: &Mutex<World>) {
+fn serve(stream: &TcpStream, world: &Mutex<World>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut head = Vec::new();
     loop {
@@ -103,8 +105,9 @@ fn serve(stream: TcpStream, world: &Mutex<World>) {
     let body = String::from_utf8(body).unwrap();
     let (code, object) = world.lock().unwrap().answer(&method, &path, &body);
     let text = object.to_string();
+    let mut stream = stream;
     let _ = write!(
-        &stream,
+        stream,
         "HTTP/1.1 {code} -\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{text}",
         text.len()
@@ -119,7 +122,7 @@ fn start(test: &str, world: World) -> (PathBuf, Arc<Mutex<World>>) {
     let shared = Arc::clone(&world);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            serve(stream.unwrap(), &shared);
+            serve(&stream.unwrap(), &shared);
         }
     });
     let config = json!({

@@ -1,6 +1,8 @@
 //! `kubectl-ferrolb migrate` as a user runs it: files in, files out, and what it ends with. The files
 //! are in `tests/migrate`.
 
+#![expect(clippy::unwrap_used, reason = "it is a test, helpers included")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
