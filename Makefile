@@ -12,7 +12,7 @@ NAMESPACE := metallb-system
 IMAGES := target/images/controller.tar target/images/speaker.tar
 RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
 
-.PHONY: help demo test check unit netns e2e bench bench-failover sim images crds deps deny lab-up lab-down lab-install docs clean
+.PHONY: help demo test check unit netns e2e bench bench-failover sim images cli crds deps deny lab-up lab-down lab-install docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ images: $(IMAGES) ## The container images, as archives under target/images
 
 $(IMAGES) &: $(RUST_SOURCES)
 	@.ci/images
+
+cli: ## kubectl-ferrolb, the plugin of kubectl: target/release/kubectl-ferrolb
+	cargo build --release -p cli
 
 crds: ## Write the chart's CustomResourceDefinitions anew from the Rust types
 	cargo run -q -p crds --bin crdgen > charts/ferrolb/files/crds.yaml

@@ -33,6 +33,11 @@ impl Label {
         Self::write(lab, node, "annotate", key, value)
     }
 
+    /// One that somebody else puts on the node; it goes like the others.
+    pub fn of_another(lab: &Lab, node: &Node, key: &str) -> Self {
+        Self { lab: lab.clone(), node: node.name.clone(), key: key.to_owned(), verb: "label" }
+    }
+
     fn write(lab: &Lab, node: &Node, verb: &'static str, key: &str, value: &str) -> Result<Self> {
         let (node, key) = (node.name.clone(), key.to_owned());
         let made = Self { lab: lab.clone(), node, key, verb };

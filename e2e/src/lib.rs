@@ -21,6 +21,7 @@ pub mod matrix;
 pub mod namespace;
 pub mod observer;
 pub mod plan;
+pub mod plugin;
 pub mod process;
 pub mod raw;
 pub mod scene;

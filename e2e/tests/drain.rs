@@ -8,6 +8,7 @@ use e2e::config::{self, Config};
 use e2e::label::{DRAIN, EXCLUDE, Label};
 use e2e::observer::INTERVAL;
 use e2e::observer::arp::Kind;
+use e2e::plugin;
 use e2e::scene::{self, Holder, QUIET, SETTLED, Scene};
 use e2e::speakers;
 use e2e::trace::Trace;
@@ -87,6 +88,35 @@ async fn an_excluded_node_hands_over_and_gets_nothing_back_at_once() -> Result<(
 async fn a_node_marked_for_draining_hands_over_and_says_so() -> Result<()> {
     let body = async |scene: &Scene<'_>| drained(scene, DRAIN, "Drained").await;
     Scene::with("drained", ADDRESSES, body).await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn the_command_follows_a_node_until_it_is_drained_and_takes_the_mark_off() -> Result<()> {
+    Scene::with("commanded", ADDRESSES, async |scene| {
+        let old = scene.busiest()?;
+        let node = old.node.name.as_str();
+        let marked = scene.now();
+        let mark = Label::of_another(scene.lab, &old.node, DRAIN);
+        let told = plugin::run(scene.lab, &["drain", node])?;
+        let last = told.lines().last().unwrap_or_default();
+        ensure!(last.starts_with(&format!("{node} is drained")), "{told}");
+        speakers::await_state(&scene.client, node, "Drained").await?;
+        left(scene, &old).await?;
+        let trace = scene.judged(marked)?;
+        ensure_handed_over(&trace, &old)?;
+
+        let told = plugin::run(scene.lab, &["undrain", node])?;
+        let last = told.lines().last().unwrap_or_default();
+        ensure!(last.starts_with(&format!("{node} takes addresses again")), "{told}");
+        speakers::await_state(&scene.client, node, "Active").await?;
+        let Err(error) = plugin::run(scene.lab, &["drain", "n99"]) else {
+            anyhow::bail!("a node that is not there was drained")
+        };
+        ensure!(format!("{error:#}").contains("the cluster has no node \"n99\""), "{error:#}");
+        mark.remove()
+    })
+    .await
 }
 
 #[tokio::test]
