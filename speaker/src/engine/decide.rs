@@ -65,6 +65,9 @@ impl Engine {
             self.stand_all(fresh, now, effects);
         }
         if let Some(peers) = &self.peers {
+            for winner in self.pending.take_sought() {
+                peers.seek(&winner, effects);
+            }
             let parted = self.pending.take_parted(now, |winner| {
                 let macs = peers.macs_of(winner);
                 let is_complete = Some(macs.len()) == self.ports.as_ref().map(Vec::len);

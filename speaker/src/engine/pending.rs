@@ -64,6 +64,8 @@ struct Parted {
     address: IpAddr,
     winner: NodeName,
     since: Moment,
+    /// The wire was asked where the winner is.
+    sought: bool,
 }
 
 #[derive(Debug)]
@@ -191,7 +193,17 @@ impl Pending {
 
     /// `address` was given up to `winner`, and clients may still know it to be here.
     pub(super) fn part_with(&mut self, address: IpAddr, winner: NodeName, now: Moment) {
-        self.parted.push(Parted { address, winner, since: now });
+        self.parted.push(Parted { address, winner, since: now, sought: false });
+    }
+
+    /// Whose places are still to be asked for; each is told once for what was given up.
+    pub(super) fn take_sought(&mut self) -> BTreeSet<NodeName> {
+        let unsought = self.parted.iter_mut().filter(|parted| !parted.sought);
+        let winner = |parted: &mut Parted| {
+            parted.sought = true;
+            parted.winner.clone()
+        };
+        unsought.map(winner).collect()
     }
 
     /// What was given up, as far as it is known where its winner is on all links: `macs` tells its

@@ -165,7 +165,11 @@ impl World {
             self.caches.iter_mut().for_each(|cache| {
                 cache.remove(&address);
             });
-            self.judge.taken.entry(address).and_modify(|freed| *freed = Some(now));
+            // The other family's address of the Service was held back with it.
+            let all = self.truth.services.values().filter(|it| it.addresses.contains(&address));
+            for address in all.flat_map(|facts| &facts.addresses).chain([&address]) {
+                self.judge.taken.entry(*address).and_modify(|freed| *freed = Some(now));
+            }
         }
     }
 }

@@ -33,6 +33,17 @@ impl Peers {
         }
     }
 
+    /// Asks everybody for the own addresses of `node` on the links where its MAC is not known.
+    pub(in crate::engine) fn seek(&self, node: &NodeName, effects: &mut Vec<Effect>) {
+        let known = self.macs_of(node);
+        let links = self.book.head(node).into_iter().flat_map(|head| &head.links);
+        for address in links.flat_map(|word| &word.addresses) {
+            for port in self.ports.iter().filter(|port| !known.contains_key(&port.index)) {
+                effects.extend(self.ask(port.index, *address, None));
+            }
+        }
+    }
+
     /// Asks on `link` who has `address`: the host at `to`, or everybody.
     pub(in crate::engine) fn ask(
         &self,
