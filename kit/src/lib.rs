@@ -10,3 +10,4 @@ pub mod feed;
 pub mod goflags;
 pub mod judgement;
 pub mod telemetry;
+pub mod tls;
