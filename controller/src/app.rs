@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::admin;
 use kit::events::Recorder;
+use kit::{admin, metrics_server};
 use kube::Client;
 use prometheus::Registry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +37,9 @@ pub enum Error {
     /// A server ended.
     #[error(transparent)]
     Server(#[from] admin::Error),
+    /// The metrics cannot be served.
+    #[error(transparent)]
+    MetricsServer(#[from] metrics_server::Error),
     /// The lease loop ended.
     #[error(transparent)]
     Lease(#[from] hold::Error),
@@ -64,8 +67,8 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new(&registry)?);
     let ready = Arc::new(Ready::default());
     let mut tasks: JoinSet<Result<&'static str, Error>> = JoinSet::new();
-    if let Some(address) = config.metrics {
-        let serve = admin::serve(address, admin::metrics_routes(registry), stop.clone());
+    if let Some(metrics) = config.metrics.clone() {
+        let serve = metrics_server::serve(metrics, registry, client.clone(), stop.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the metrics server")?) });
     }
     if let Some(address) = config.health {

@@ -24,9 +24,13 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 #[expect(clippy::struct_excessive_bools, reason = "flags that are on or off")]
 #[command(name = "controller", version)]
 pub struct Args {
-    /// Port for /metrics, on all addresses; 0 turns it off
-    #[arg(long, default_value_t = 9120)]
-    pub port: u16,
+    /// How metrics are served
+    #[command(flatten)]
+    pub metrics: kit::metrics_server::Flags,
+
+    /// TLS, for all that is served over it
+    #[command(flatten)]
+    pub tls: kit::tls::Flags,
 
     /// Port for /healthz and /readyz, on all addresses; 0 turns it off
     #[arg(long, default_value_t = 17472)]
@@ -121,22 +125,6 @@ pub struct Args {
         value_parser = parse_bool)]
     pub webhook_http2: bool,
 
-    /// VersionTLS12 or VersionTLS13
-    #[arg(long, default_value = "", help_heading = LATER)]
-    pub tls_min_version: String,
-
-    /// Cipher suites, comma separated
-    #[arg(long, default_value = "", help_heading = LATER)]
-    pub tls_cipher_suites: String,
-
-    /// Curve ids, comma separated
-    #[arg(long, default_value = "", help_heading = LATER)]
-    pub tls_curve_preferences: String,
-
-    /// Folder with tls.crt and tls.key for /metrics
-    #[arg(long, default_value = "", help_heading = LATER)]
-    pub metrics_cert_dir: String,
-
     /// native, frr or frr-k8s: BGP is not part of this program
     #[arg(long = "bgp-type", env = "METALLB_BGP_TYPE", default_value = "native", hide = true)]
     pub bgp_type: String,
@@ -155,13 +143,16 @@ pub enum Error {
     /// Two leaders at a time would be possible, or none for long.
     #[error("--lease-renew must be more than 0 and less than half of --lease-duration")]
     LeaseTooShort,
+    /// The flags about TLS ask for what there is not.
+    #[error(transparent)]
+    Tls(#[from] kit::tls::SettingsError),
 }
 
 /// The arguments, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where to serve metrics.
-    pub metrics: Option<SocketAddr>,
+    /// How to serve metrics.
+    pub metrics: Option<kit::metrics_server::Config>,
     /// Where to serve health.
     pub health: Option<SocketAddr>,
     /// Where the configuration is.
@@ -202,10 +193,10 @@ impl Args {
         if self.lease_renew.is_zero() || self.lease_renew * 2 >= self.lease_duration {
             return Err(Error::LeaseTooShort);
         }
-        let everywhere = |port: u16| (port != 0).then(|| kit::admin::everywhere(port));
+        let health = self.health_probe_port;
         Ok(Config {
-            metrics: everywhere(self.port),
-            health: everywhere(self.health_probe_port),
+            metrics: self.metrics.config(&self.tls.settings()?),
+            health: (health != 0).then(|| kit::admin::everywhere(health)),
             namespace,
             ignored: self.ignored(),
             is_idle: self.webhook_mode == "onlywebhook",
@@ -232,10 +223,6 @@ impl Args {
             ("ml-secret-name", !self.ml_secret_name.is_empty()),
             ("disable-cert-rotation", self.disable_cert_rotation),
             ("webhook-http2", self.webhook_http2),
-            ("tls-min-version", !self.tls_min_version.is_empty()),
-            ("tls-cipher-suites", !self.tls_cipher_suites.is_empty()),
-            ("tls-curve-preferences", !self.tls_curve_preferences.is_empty()),
-            ("metrics-cert-dir", !self.metrics_cert_dir.is_empty()),
             ("METALLB_BGP_TYPE", self.bgp_type != "native"),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
@@ -263,6 +250,7 @@ mod tests {
             "--log-level=info",
             "-webhook-mode=enabled",
             "--tls-min-version=VersionTLS13",
+            "--metrics-cert-dir=/etc/metrics-certs",
             "-disable-cert-rotation",
             "--webhook-http2=false",
             "-lb-class",
@@ -272,9 +260,11 @@ mod tests {
         let config = args.check(Some("metallb-system\n".to_owned())).unwrap();
         assert_eq!(config.namespace, "metallb-system");
         assert_eq!(config.class.as_deref(), Some("metallb"));
-        assert_eq!(config.metrics.map(|address| address.port()), Some(9120));
+        let metrics = config.metrics.unwrap();
+        assert_eq!(metrics.address.port(), 9120);
+        assert_eq!(metrics.cert_dir.as_deref(), Some(Path::new("/etc/metrics-certs")));
         assert!(config.ignored.contains(&"disable-cert-rotation"));
-        assert!(config.ignored.contains(&"tls-min-version"));
+        assert!(!config.ignored.contains(&"tls-min-version"));
     }
 
     #[test]
@@ -288,6 +278,13 @@ mod tests {
     fn a_lease_that_could_not_be_renewed_twice_is_refused() {
         let args = parse(&["--namespace=x", "--lease-duration=2s", "--lease-renew=1s"]);
         assert!(matches!(args.check(None), Err(Error::LeaseTooShort)));
+    }
+
+    #[test]
+    fn settings_of_tls_that_cannot_be_are_refused() {
+        let args = parse(&["--namespace=x", "--tls-curve-preferences=25", "--port=0"]);
+        let error = args.check(None).unwrap_err().to_string();
+        assert!(error.contains("--tls-curve-preferences: \"25\""), "{error}");
     }
 
     #[test]

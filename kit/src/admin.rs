@@ -1,13 +1,11 @@
-//! The servers for metrics and health. They tell what they are given and decide nothing.
+//! The server for health. It tells what it is given and decides nothing.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
 use axum::routing::get;
-use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,24 +28,6 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-}
-
-/// `/metrics`: everything in `registry`, in Prometheus' text format.
-pub fn metrics_routes(registry: Registry) -> Router {
-    let render = move || {
-        let registry = registry.clone();
-        async move { render(&registry) }
-    };
-    Router::new().route("/metrics", get(render))
-}
-
-fn render(registry: &Registry) -> Response {
-    let encoder = TextEncoder::new();
-    let mut body = Vec::new();
-    match encoder.encode(&registry.gather(), &mut body) {
-        Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], body).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
 }
 
 /// What a health question is answered with: well, or what is missing.
@@ -118,17 +98,6 @@ mod tests {
         let status = answer[9..12].parse().unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
         (status, body)
-    }
-
-    #[tokio::test]
-    async fn metrics_are_what_the_registry_holds() {
-        let registry = Registry::new();
-        let counter = prometheus::IntCounter::new("things_total", "Things.").unwrap();
-        registry.register(Box::new(counter.clone())).unwrap();
-        counter.inc();
-        let (status, body) = ask(metrics_routes(registry), "/metrics").await;
-        assert_eq!(status, 200);
-        assert!(body.contains("\nthings_total 1\n"), "{body}");
     }
 
     #[tokio::test]

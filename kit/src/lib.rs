@@ -9,5 +9,6 @@ pub mod events;
 pub mod feed;
 pub mod goflags;
 pub mod judgement;
+pub mod metrics_server;
 pub mod telemetry;
 pub mod tls;

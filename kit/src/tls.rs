@@ -2,10 +2,12 @@
 //! ring; it reads no file and decides nothing about who may ask.
 
 mod certificate;
+mod flags;
 mod server;
 mod settings;
 
 pub use certificate::{Certificate, CertificateError, self_signed};
+pub use flags::Flags;
 pub use server::serve;
 pub use settings::{ConfigError, HTTP_1, Settings, SettingsError};
 

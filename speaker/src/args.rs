@@ -61,9 +61,10 @@ pub struct Args {
     #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "", value_name = "FOLDER")]
     ml_secret_key_path: String,
 
-    /// The port metrics are served on; 0 turns them off
-    #[arg(long, default_value_t = 9120)]
-    port: u16,
+    #[command(flatten)]
+    metrics: kit::metrics_server::Flags,
+    #[command(flatten)]
+    tls: kit::tls::Flags,
     /// The port /healthz and /readyz are served on, on 127.0.0.1; 0 turns them off
     #[arg(long, default_value_t = 17472, value_name = "PORT")]
     health_probe_port: u16,
@@ -89,18 +90,6 @@ struct Ignored {
     /// Profiling is not built in
     #[arg(long, value_name = "ADDRESS")]
     pprof_bind_address: Option<String>,
-    /// Metrics are served without TLS
-    #[arg(long, value_name = "FOLDER")]
-    metrics_cert_dir: Option<String>,
-    /// Metrics are served without TLS
-    #[arg(long, value_name = "VERSION")]
-    tls_min_version: Option<String>,
-    /// Metrics are served without TLS
-    #[arg(long, value_name = "SUITES")]
-    tls_cipher_suites: Option<String>,
-    /// Metrics are served without TLS
-    #[arg(long, value_name = "CURVES")]
-    tls_curve_preferences: Option<String>,
     /// BGP is not spoken
     #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", value_name = "MS")]
     bgp_debounce_timeout: Option<String>,
@@ -136,8 +125,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The mesh, if there is to be one.
     pub mesh: Option<MeshConfig>,
-    /// Where metrics are served.
-    pub metrics: Option<SocketAddr>,
+    /// How metrics are served.
+    pub metrics: Option<kit::metrics_server::Config>,
     /// Where health is served.
     pub health: Option<SocketAddr>,
     /// How much to log.
@@ -176,6 +165,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The flags about TLS ask for what there is not.
+    #[error(transparent)]
+    Tls(#[from] kit::tls::SettingsError),
 }
 
 impl Args {
@@ -207,7 +199,7 @@ impl Args {
             deputies: self.deputies,
             state_dir: (!self.state_dir.is_empty()).then(|| PathBuf::from(&self.state_dir)),
             mesh,
-            metrics: (self.port != 0).then(|| kit::admin::everywhere(self.port)),
+            metrics: self.metrics.config(&self.tls.settings()?),
             health: (self.health_probe_port != 0).then_some(local),
             log_level: self.log_level,
             without_effect,
@@ -250,20 +242,12 @@ impl Ignored {
             host: _,
             ml_wan_config,
             pprof_bind_address,
-            metrics_cert_dir,
-            tls_min_version,
-            tls_cipher_suites,
-            tls_curve_preferences,
             bgp_debounce_timeout,
             frrk8s_namespace,
             frrk8s_secret_passthrough,
         } = self;
         let texts = [
             ("pprof-bind-address", pprof_bind_address),
-            ("metrics-cert-dir", metrics_cert_dir),
-            ("tls-min-version", tls_min_version),
-            ("tls-cipher-suites", tls_cipher_suites),
-            ("tls-curve-preferences", tls_curve_preferences),
             ("bgp-debounce-timeout", bgp_debounce_timeout),
             ("frrk8s-namespace", frrk8s_namespace),
         ];

@@ -84,6 +84,9 @@ pub enum Error {
     /// A server failed.
     #[error(transparent)]
     Admin(#[from] kit::admin::Error),
+    /// The metrics cannot be served.
+    #[error(transparent)]
+    MetricsServer(#[from] kit::metrics_server::Error),
     /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(#[source] std::io::Error),
@@ -146,7 +149,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (counts, answers) = Counts::new(events.clone())?;
     spawn(&mut tasks, "counters", answers);
     tasks.spawn(terminate(events.clone()));
-    spawn_servers(&mut tasks, &config, &metrics, &waiting);
+    spawn_servers(&mut tasks, &client, &config, &metrics, &waiting);
     let instance = if config.pod.is_empty() { &config.node } else { &config.pod };
     let dropped = metrics.events_dropped.clone();
     let (recorder, writer) = Recorder::new(client.clone(), component::SPEAKER, instance, dropped);

@@ -10,7 +10,8 @@ fn check(args: &[&str]) -> Result<Config, String> {
 #[test]
 fn defaults_are_metallbs() {
     let config = check(&[]).unwrap();
-    assert_eq!(config.metrics.unwrap().port(), 9120);
+    let metrics = config.metrics.unwrap();
+    assert_eq!((metrics.address.port(), metrics.cert_dir), (9120, None));
     assert_eq!(config.health.unwrap().to_string(), "127.0.0.1:17472");
     assert_eq!((config.class, config.ignore_exclude_label), (None, false));
     assert!(config.mesh.is_none() && config.without_effect.is_empty());
@@ -53,13 +54,8 @@ fn every_flag_of_metallb_is_accepted_in_gos_syntax() {
     assert_eq!((config.metrics, config.health), (None, None));
     assert_eq!(config.class.as_deref(), Some("mine"));
     assert!(config.ignore_exclude_label);
-    let expected = [
-        "tls-min-version",
-        "bgp-debounce-timeout",
-        "frrk8s-namespace",
-        "ml-wan-config",
-        "frrk8s-secret-passthrough",
-    ];
+    let expected =
+        ["bgp-debounce-timeout", "frrk8s-namespace", "ml-wan-config", "frrk8s-secret-passthrough"];
     assert_eq!(config.without_effect, expected);
 }
 
@@ -72,10 +68,20 @@ fn mistakes_name_the_flag() {
             &["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b", "--ml-secret-key-path=/nonexistent"],
             "/nonexistent/secretkey: No such file",
         ),
+        (&["--tls-min-version=1.2"], "--tls-min-version: \"1.2\" is neither"),
         (&["--ignore-exclude-lb=maybe"], "--ignore-exclude-lb"),
         (&["--prot=1"], "--prot"),
     ] {
         let error = check(args).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn flags_that_are_shared_leave_the_help_as_it_is() {
+    let help = <Args as clap::CommandFactory>::command().render_long_help().to_string();
+    assert!(help.starts_with("Answers ARP for the addresses"), "{help}");
+    let ignored = help.find("without effect").unwrap();
+    assert!(help.find("--metrics-cert-dir").unwrap() < ignored, "{help}");
+    assert!(help.find("--pprof-bind-address").unwrap() > ignored, "{help}");
 }

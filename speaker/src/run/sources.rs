@@ -47,14 +47,15 @@ pub(super) fn spawn_watches(
 
 pub(super) fn spawn_servers(
     tasks: &mut Tasks,
+    client: &Client,
     config: &Config,
     metrics: &Metrics,
     waiting: &Waiting,
 ) {
-    if let Some(address) = config.metrics {
-        let routes = kit::admin::metrics_routes(metrics.registry.clone());
+    if let Some(config) = config.metrics.clone() {
+        let (registry, client) = (metrics.registry.clone(), client.clone());
         tasks.spawn(async move {
-            kit::admin::serve(address, routes, CancellationToken::new()).await?;
+            kit::metrics_server::serve(config, registry, client, CancellationToken::new()).await?;
             Ok("metrics")
         });
     }
