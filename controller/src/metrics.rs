@@ -1,14 +1,20 @@
 //! The numbers for Prometheus: MetalLB's names where it has them, so that dashboards go on working.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use crds::model::ids::PoolName;
-use prometheus::{
-    Error, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
-};
+use prometheus::core::Collector;
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::alloc::Usage;
+use crate::reconcile::desk::Role;
+use crate::reconcile::write::Failure;
+
+mod pools;
+mod tally;
+
+use pools::Pools;
+pub use tally::Tally;
 
 /// All series of the controller.
 #[derive(Debug)]
@@ -21,8 +27,22 @@ pub struct Metrics {
     pub config_loaded: IntGauge,
     /// Whether part of the configuration was rejected.
     pub config_stale: IntGauge,
+    /// What is wrong with the configuration, by reason.
+    pub config_problems: Tally,
     /// Refusals, by reason.
     pub refusals: IntCounterVec,
+    /// Services without an address, by reason.
+    pub refused: Tally,
+    /// Addresses that somebody else answers for, by who that is.
+    pub conflicts: Tally,
+    /// Addresses that are not given out, since another host has them.
+    pub addresses_aside: IntGauge,
+    /// Addresses that Services were given in place of those another host has.
+    pub exchanges: IntCounter,
+    /// Writes that came to nothing, by reason.
+    write_failures: IntCounterVec,
+    /// How often this replica took the lease.
+    terms: IntCounter,
     /// Events nobody will see.
     pub events_dropped: IntCounter,
     /// Whether this replica leads.
@@ -38,40 +58,23 @@ pub struct Metrics {
     pools: Pools,
 }
 
-#[derive(Debug)]
-struct Pools {
-    total: GaugeVec,
-    in_use: GaugeVec,
-    v4_total: GaugeVec,
-    v4_in_use: GaugeVec,
-    v6_total: GaugeVec,
-    v6_in_use: GaugeVec,
-    /// The pools that have series now.
-    known: Mutex<BTreeSet<PoolName>>,
-}
-
 impl Metrics {
     /// Makes all series, in `registry`.
     ///
     /// # Errors
     /// When one of them is registered already.
     pub fn new(registry: &Registry) -> Result<Self, Error> {
-        let pool = |name, help| {
-            let gauge = GaugeVec::new(Opts::new(name, help), &["pool"])?;
-            registered(registry, gauge)
-        };
         let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(registry, IntGauge::new(name, help)?);
-        let refusals = Opts::new(
-            "ferrolb_controller_refusals_total",
-            "Services that were refused an address, by reason; one that stays refused counts once",
-        );
-        let moves = Opts::new(
-            "ferrolb_placement_moves_ordered_total",
-            "Groups of addresses that a node was told to hand over to another, by reason",
-        );
+        let counters = |name, help| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &["reason"])?)
+        };
+        let tally = |name, help, label| Tally::new(registry, name, help, label);
         Ok(Self {
-            moves_ordered: registered(registry, IntCounterVec::new(moves, &["reason"])?)?,
+            moves_ordered: counters(
+                "ferrolb_placement_moves_ordered_total",
+                "Groups of addresses that a node was told to hand over to another, by reason",
+            )?,
             placement_spread: gauge(
                 "ferrolb_placement_spread",
                 "How many groups a node announces more than another that is as good for one of them",
@@ -92,7 +95,42 @@ impl Metrics {
                 "metallb_k8s_client_config_stale_bool",
                 "1 if part of the present configuration was rejected",
             )?,
-            refusals: registered(registry, IntCounterVec::new(refusals, &["reason"])?)?,
+            config_problems: tally(
+                "ferrolb_controller_config_problems",
+                "What is wrong with the present configuration, by reason",
+                "reason",
+            )?,
+            refusals: counters(
+                "ferrolb_controller_refusals_total",
+                "Services that were refused an address, by reason; one that stays refused counts \
+                 once",
+            )?,
+            refused: tally(
+                "ferrolb_controller_refused_services",
+                "Services that have no address because they were refused one, by reason",
+                "reason",
+            )?,
+            conflicts: tally(
+                "ferrolb_controller_conflicting_addresses",
+                "Addresses that somebody else answers for, too, by who that is",
+                "who",
+            )?,
+            addresses_aside: gauge(
+                "ferrolb_controller_addresses_aside",
+                "Addresses that are given to nobody, because another host has them or had them",
+            )?,
+            exchanges: counter(
+                "ferrolb_controller_exchanges_total",
+                "Addresses that Services were given in place of one that another host has",
+            )?,
+            write_failures: counters(
+                "ferrolb_controller_write_failures_total",
+                "Writes to the API server that came to nothing, by reason",
+            )?,
+            terms: counter(
+                "ferrolb_controller_terms_total",
+                "How often this replica took the lease",
+            )?,
             events_dropped: counter(
                 "ferrolb_controller_events_dropped_total",
                 "Events that were not written, because there were too many or the write failed",
@@ -109,76 +147,30 @@ impl Metrics {
                 "ferrolb_controller_status_writes_total",
                 "Writes of the status of Services that succeeded",
             )?,
-            pools: Pools {
-                total: pool(
-                    "metallb_allocator_addresses_total",
-                    "Number of usable IP addresses, per pool",
-                )?,
-                in_use: pool(
-                    "metallb_allocator_addresses_in_use_total",
-                    "Number of IP addresses in use, per pool",
-                )?,
-                v4_total: pool(
-                    "metallb_allocator_ipv4_addresses_total",
-                    "Number of usable IPV4 addresses, per pool",
-                )?,
-                v4_in_use: pool(
-                    "metallb_allocator_ipv4_addresses_in_use_total",
-                    "Number of IPV4 addresses in use, per pool",
-                )?,
-                v6_total: pool(
-                    "metallb_allocator_ipv6_addresses_total",
-                    "Number of usable IPV6 addresses, per pool",
-                )?,
-                v6_in_use: pool(
-                    "metallb_allocator_ipv6_addresses_in_use_total",
-                    "Number of IPV6 addresses in use, per pool",
-                )?,
-                known: Mutex::default(),
-            },
+            pools: Pools::new(registry)?,
         })
     }
 
-    /// Shows `usage`; pools that are not in it lose their series.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; so it is in MetalLB")]
-    pub fn show_usage(&self, usage: &[(PoolName, Usage)]) {
-        let pools = &self.pools;
-        let mut known = pools.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: BTreeSet<_> = usage.iter().map(|(name, _)| name.clone()).collect();
-        for gone in known.difference(&now) {
-            for gauge in pools.all() {
-                // It is there, since `known` says so; were it not, nothing would be left to do.
-                let _ = gauge.remove_label_values(&[gone.as_str()]);
-            }
+    /// A new term begins, with this role. What the last one showed of the cluster is no longer known.
+    pub fn begin(&self, role: Role) {
+        self.lease_held.set(i64::from(role == Role::Leader));
+        self.terms.inc_by(u64::from(role == Role::Leader));
+        self.show_usage(&[]);
+        for tally in [&self.config_problems, &self.refused, &self.conflicts] {
+            tally.show(BTreeMap::new());
         }
-        for (name, usage) in usage {
-            let (v4, v6) = (usage.v4, usage.v6);
-            let totals = [
-                (&pools.total, v4.capacity.saturating_add(v6.capacity)),
-                (&pools.in_use, v4.assigned + v6.assigned),
-                (&pools.v4_total, v4.capacity),
-                (&pools.v4_in_use, v4.assigned),
-                (&pools.v6_total, v6.capacity),
-                (&pools.v6_in_use, v6.assigned),
-            ];
-            for (gauge, value) in totals {
-                gauge.with_label_values(&[name.as_str()]).set(value as f64);
-            }
-        }
-        *known = now;
+        self.addresses_aside.set(0);
+        self.placement_spread.set(0);
     }
-}
 
-impl Pools {
-    fn all(&self) -> [&GaugeVec; 6] {
-        [
-            &self.total,
-            &self.in_use,
-            &self.v4_total,
-            &self.v4_in_use,
-            &self.v6_total,
-            &self.v6_in_use,
-        ]
+    /// Shows `usage`; pools that are not in it lose their series.
+    pub fn show_usage(&self, usage: &[(PoolName, Usage)]) {
+        self.pools.show(usage);
+    }
+
+    /// A write came to nothing.
+    pub fn count_failure(&self, failure: &Failure) {
+        self.write_failures.with_label_values(&[failure.reason()]).inc();
     }
 }
 
@@ -213,5 +205,23 @@ mod tests {
         assert!(text().contains("metallb_allocator_ipv4_addresses_in_use_total{pool=\"p\"} 3\n"));
         metrics.show_usage(&[]);
         assert!(!text().contains("pool="), "{}", text());
+    }
+
+    #[test]
+    fn who_leads_no_more_shows_nothing_of_the_cluster() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let text = || TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        metrics.begin(Role::Leader);
+        metrics.show_usage(&[("p".into(), Usage::default())]);
+        metrics.refused.show([("noPool", 2), ("exhausted", 1)].into());
+        assert!(text().contains("ferrolb_controller_refused_services{reason=\"noPool\"} 2\n"));
+        metrics.refused.show([("exhausted", 1)].into());
+        assert!(!text().contains("noPool") && text().contains("exhausted"), "{}", text());
+        metrics.begin(Role::Standby);
+        let shown = text();
+        assert!(!shown.contains("pool=") && !shown.contains("reason="), "{shown}");
+        assert!(shown.contains("ferrolb_controller_lease_held 0\n"), "{shown}");
+        assert!(shown.contains("ferrolb_controller_terms_total 1\n"), "{shown}");
     }
 }

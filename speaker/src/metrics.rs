@@ -3,22 +3,26 @@
 //! Most values live elsewhere, in the ports and in the table, and are read when somebody asks:
 //! nothing on the path of an answer looks up a label. A series goes when its subject goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use crds::model::ids::{MacAddr, NodeName, ServiceKey};
+use crds::model::ids::{MacAddr, ServiceKey};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::announce::table::Table;
-use crate::engine;
+use crate::engine::{Description, Event, Standing};
+use crate::io::deadline::Deadline;
 use crate::io::ports::Named;
 use crate::mesh;
 
 mod families;
+mod standings;
+
+use standings::Standings;
 
 /// Everything that is measured.
 #[derive(Clone)]
@@ -27,6 +31,10 @@ pub struct Metrics {
     pub registry: Registry,
     /// The configuration's state.
     pub config: ConfigGauges,
+    /// Changes of objects taken in.
+    pub updates: IntCounter,
+    /// Writes to the API server that failed.
+    pub update_errors: IntCounter,
     /// Events that were lost.
     pub events_dropped: IntCounter,
     snapshot: Arc<Snapshot>,
@@ -50,6 +58,7 @@ impl ConfigGauges {
 /// What is read when somebody asks.
 struct Snapshot {
     table: Arc<ArcSwap<Table>>,
+    deadline: Deadline,
     node: String,
     state: Mutex<State>,
     descriptions: Vec<Desc>,
@@ -59,11 +68,22 @@ struct Snapshot {
 #[derive(Default)]
 struct State {
     ports: Vec<Named>,
-    members: usize,
+    /// How many, and whether that is most of the nodes; `None`: there is no mesh, or not yet.
+    members: Option<(usize, bool)>,
     mesh: mesh::Counts,
-    announced: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    knocks: u64,
+    services: Standings,
     conflicts: BTreeMap<(IpAddr, MacAddr), u64>,
-    standing: engine::State,
+    checks: Checks,
+    description: Description,
+}
+
+/// Looks at addresses that this node would inherit, by how many hosts answered.
+#[derive(Default)]
+struct Checks {
+    none: u64,
+    one: u64,
+    several: u64,
 }
 
 impl Metrics {
@@ -71,8 +91,20 @@ impl Metrics {
     ///
     /// # Errors
     /// Only for names that clash, which a test rules out.
-    pub fn new(node: &str, table: Arc<ArcSwap<Table>>) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        node: &str,
+        table: Arc<ArcSwap<Table>>,
+        deadline: Deadline,
+    ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        let updates = IntCounter::new(
+            "metallb_k8s_client_updates_total",
+            "Changes of Kubernetes objects taken in.",
+        )?;
+        let update_errors = IntCounter::new(
+            "metallb_k8s_client_update_errors_total",
+            "Writes to the API server that failed and are tried again.",
+        )?;
         let loaded = IntGauge::new(
             "metallb_k8s_client_config_loaded_bool",
             "1 if a configuration has been loaded.",
@@ -87,6 +119,7 @@ impl Metrics {
         )?;
         let mut snapshot = Snapshot {
             table,
+            deadline,
             node: node.to_owned(),
             state: Mutex::default(),
             descriptions: Vec::new(),
@@ -96,9 +129,32 @@ impl Metrics {
         let snapshot = Arc::new(snapshot);
         registry.register(Box::new(loaded.clone()))?;
         registry.register(Box::new(stale.clone()))?;
-        registry.register(Box::new(events_dropped.clone()))?;
+        for counter in [&updates, &update_errors, &events_dropped] {
+            registry.register(Box::new(counter.clone()))?;
+        }
         registry.register(Box::new(Reader(Arc::clone(&snapshot))))?;
-        Ok(Self { registry, config: ConfigGauges { loaded, stale }, events_dropped, snapshot })
+        let config = ConfigGauges { loaded, stale };
+        Ok(Self { registry, config, updates, update_errors, events_dropped, snapshot })
+    }
+
+    /// Counts what comes from the API server, on its way to the engine.
+    pub fn note(&self, event: &Event) {
+        match event {
+            Event::Config(_)
+            | Event::Services(_)
+            | Event::Slices(_)
+            | Event::Nodes(_)
+            | Event::Peers(_)
+            | Event::Recorded(_)
+            | Event::Speakers(_) => self.updates.inc(),
+            Event::Links(_)
+            | Event::Datagram(_)
+            | Event::Frame { .. }
+            | Event::Heard(_)
+            | Event::Hangup(_)
+            | Event::Counted(_)
+            | Event::Shutdown => {}
+        }
     }
 
     /// The open ports are now these.
@@ -106,9 +162,14 @@ impl Metrics {
         self.with(|state| state.ports = ports);
     }
 
-    /// The living members are now these.
-    pub fn set_members(&self, members: &BTreeSet<NodeName>) {
-        self.with(|state| state.members = members.len());
+    /// So many members live; `certain`: that is most of the nodes.
+    pub fn set_members(&self, alive: usize, certain: bool) {
+        self.with(|state| state.members = Some((alive, certain)));
+    }
+
+    /// Another speaker was asked by way of the API whether it is there.
+    pub fn count_knock(&self) {
+        self.with(|state| state.knocks += 1);
     }
 
     /// What the mesh has received so far.
@@ -116,14 +177,17 @@ impl Metrics {
         self.with(|state| state.mesh = counts);
     }
 
-    /// `service` is announced with `addresses`; none: it is not.
-    pub fn set_announced(&self, service: ServiceKey, addresses: Vec<IpAddr>) {
-        self.with(|state| {
-            if addresses.is_empty() {
-                state.announced.remove(&service);
-            } else {
-                state.announced.insert(service, addresses);
-            }
+    /// `service` stands like this here; `None`: it is gone, or not ours.
+    pub fn set_standing(&self, service: ServiceKey, standing: Option<&Standing>) {
+        self.with(|state| state.services.set(service, standing));
+    }
+
+    /// So many hosts answered for an address that this node would inherit.
+    pub fn count_check(&self, answers: usize) {
+        self.with(|state| match answers {
+            0 => state.checks.none += 1,
+            1 => state.checks.one += 1,
+            _ => state.checks.several += 1,
         });
     }
 
@@ -137,9 +201,9 @@ impl Metrics {
         self.with(|state| state.conflicts.retain(|(address, _), _| is_kept(*address)));
     }
 
-    /// Whether the speaker takes addresses.
-    pub fn set_state(&self, standing: engine::State) {
-        self.with(|state| state.standing = standing);
+    /// The speaker stands like this.
+    pub fn set_description(&self, description: &Description) {
+        self.with(|state| state.description.clone_from(description));
     }
 
     fn with(&self, change: impl FnOnce(&mut State)) {
@@ -170,11 +234,11 @@ impl Snapshot {
     fn families(&self) -> Result<Vec<Family>, prometheus::Error> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut families = self.addresses()?;
-        families.push(self.announced(&state)?);
+        families.extend(state.services.families(&self.node)?);
         families.extend(families::ports(&state.ports)?);
         families.extend(families::mesh(&state)?);
-        families.push(families::conflicts(&state.conflicts)?);
-        families.push(families::standing(state.standing)?);
+        families.extend(families::conflicts(&state)?);
+        families.extend(families::speaker(&state.description, &self.deadline)?);
         Ok(families)
     }
 
@@ -197,18 +261,6 @@ impl Snapshot {
         }
         Ok([requests, responses, gratuitous].map(Family::Counter).into())
     }
-
-    fn announced(&self, state: &State) -> Result<Family, prometheus::Error> {
-        let opts = Opts::new("metallb_speaker_announced", "Services announced from this node.");
-        let family = IntGaugeVec::new(opts, &["service", "protocol", "node", "ip"])?;
-        for (service, addresses) in &state.announced {
-            for ip in addresses {
-                let (service, ip) = (service.to_string(), ip.to_string());
-                family.with_label_values(&[&service, "layer2", &self.node, &ip]).set(1);
-            }
-        }
-        Ok(Family::Gauge(family))
-    }
 }
 
 /// Reads the snapshot when Prometheus asks.
@@ -226,48 +278,4 @@ impl Collector for Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use prometheus::TextEncoder;
-
-    use super::*;
-    use crate::announce::table::{Answer, Entry, Links};
-
-    fn text(metrics: &Metrics) -> String {
-        TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap()
-    }
-
-    #[test]
-    fn series_come_and_go_with_what_they_are_about() {
-        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let metrics = Metrics::new("n1", Arc::clone(&table)).unwrap();
-        let entry = Entry { links: Links::All, answer: Answer::Own };
-        let next = Table::following(&table.load(), [([192, 0, 2, 1], entry)]);
-        next.iter().for_each(|(_, announced)| announced.counters.count_request());
-        table.store(Arc::new(next));
-        let service = ServiceKey::new("default", "web");
-        metrics.set_announced(service.clone(), vec![[192, 0, 2, 1].into()]);
-        metrics.config.set(true);
-        for _ in 0..2 {
-            metrics.count_conflict([192, 0, 2, 1].into(), MacAddr([2, 0, 0, 0, 0, 9]));
-        }
-        metrics.set_state(engine::State::Draining);
-        let shown = text(&metrics);
-        for line in [
-            "metallb_layer2_requests_received{ip=\"192.0.2.1\"} 1",
-            "metallb_layer2_responses_sent{ip=\"192.0.2.1\"} 0",
-            "metallb_speaker_announced{ip=\"192.0.2.1\",node=\"n1\",protocol=\"layer2\",service=\"default/web\"} 1",
-            "metallb_k8s_client_config_loaded_bool 1",
-            "metallb_k8s_client_config_stale_bool 0",
-            "ferrolb_speaker_mesh_frames_total{outcome=\"unsealed\"} 0",
-            "ferrolb_address_conflicts_total{ip=\"192.0.2.1\",mac=\"02:00:00:00:00:09\"} 2",
-            "ferrolb_speaker_state{state=\"draining\"} 1",
-            "ferrolb_speaker_state{state=\"active\"} 0",
-        ] {
-            assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
-        }
-        table.store(Arc::new(Table::default()));
-        metrics.set_announced(service, Vec::new());
-        metrics.retain_conflicts(|_| false);
-        assert!(!text(&metrics).contains("192.0.2.1"), "{}", text(&metrics));
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ use kit::feed::feed;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
+use prometheus::IntCounter;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -69,6 +70,8 @@ pub struct Reporter {
     pub owner: Option<OwnerReference>,
     /// Where Events go.
     pub recorder: Recorder,
+    /// Counts writes that failed.
+    pub update_errors: IntCounter,
     /// Where the records go of who announced what: the engine reads them too, and one watch of them
     /// is enough.
     pub events: Events,
@@ -152,6 +155,7 @@ impl Reporter {
             match self.carry_out(api, &service, step).await {
                 Ok(change) => done.extend(change),
                 Err(error) => {
+                    self.update_errors.inc();
                     tracing::warn!(service = %service, %error, "cannot write ServiceL2Status, trying again");
                     return (service, Err(error));
                 }

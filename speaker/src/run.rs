@@ -27,6 +27,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::Recorder;
 use kit::judgement::{self, Judge};
 use kube::{Api, Client, Resource as _};
+use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -125,7 +126,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let client = kit::client::connect().await?;
     let clock = Clock::new();
     let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-    let metrics = Metrics::new(&config.node, Arc::clone(&table))?;
+    let deadline = Deadline::new(clock);
+    let metrics = Metrics::new(&config.node, Arc::clone(&table), deadline.clone())?;
     let waiting: Waiting = Arc::new(Mutex::new(vec!["everything"]));
     let (events, incoming) = mpsc::channel(EVENTS);
     let (reports, standings) = mpsc::unbounded_channel();
@@ -154,10 +156,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let dropped = metrics.events_dropped.clone();
     let (recorder, writer) = Recorder::new(client.clone(), component::SPEAKER, instance, dropped);
     spawn(&mut tasks, "events", writer);
+    let update_errors = metrics.update_errors.clone();
+    let context = Context { recorder: recorder.clone(), update_errors, events: events.clone() };
     let news = News { standings, saying, judged };
-    spawn_reports(&mut tasks, &client, &config, &recorder, &events, news);
+    spawn_reports(&mut tasks, &client, &config, context, news);
 
-    let deadline = Deadline::new(clock);
     let shell = Shell {
         ports: Ports::new(Arc::clone(&table), deadline.clone(), events),
         table,
@@ -217,18 +220,23 @@ async fn bind(address: SocketAddr) -> Result<(MeshSocket, Attended), Error> {
     Ok((socket, attended))
 }
 
+/// What the tasks need that write to the API server.
+struct Context {
+    recorder: Recorder,
+    update_errors: IntCounter,
+    events: watch::Events,
+}
+
 /// The tasks that write to the API server. What they write belongs to something, which is asked for
 /// first: by them, since the API server may be away and nothing else waits for it.
 fn spawn_reports(
     tasks: &mut Tasks,
     client: &Client,
     config: &Config,
-    recorder: &Recorder,
-    events: &watch::Events,
+    Context { recorder, update_errors, events }: Context,
     news: News,
 ) {
     let (client, config) = (client.clone(), config.clone());
-    let (recorder, events) = (recorder.clone(), events.clone());
     tasks.spawn(async move {
         let owner = owner(&client, &config).await;
         let Config { node, namespace, .. } = config;
@@ -238,6 +246,7 @@ fn spawn_reports(
             node: node.clone(),
             owner: owner.clone(),
             recorder: recorder.clone(),
+            update_errors: update_errors.clone(),
             events: events.clone(),
         };
         let judge = Judge::speaker(&node, owner.clone());
@@ -247,6 +256,7 @@ fn spawn_reports(
             node,
             owner,
             recorder,
+            update_errors,
             events,
         };
         let judgement = judgement::keep(client, namespace, judge, || true, news.judged);

@@ -78,7 +78,7 @@ pub enum Error {
 pub async fn run(context: Context, mut roles: watch::Receiver<Role>) -> Result<(), Error> {
     loop {
         let role = *roles.borrow_and_update();
-        context.metrics.lease_held.set(i64::from(role == Role::Leader));
+        context.metrics.begin(role);
         let mut term = Term::begin(context.clone(), role);
         tokio::select! {
             // The writes under way end with the term: dropping it aborts them.
@@ -230,6 +230,7 @@ impl Term {
             let metrics = &self.context.metrics;
             metrics.config_loaded.set(1);
             metrics.config_stale.set(i64::from(!self.desk.problems().is_empty()));
+            metrics.config_problems.show(self.desk.problem_reasons());
         }
         self.context.ready.set(self.desk.missing());
         self.move_on(elapsed);
@@ -244,6 +245,7 @@ impl Term {
         for (reason, count) in self.desk.take_refusals() {
             metrics.refusals.with_label_values(&[reason]).inc_by(count);
         }
+        metrics.exchanges.inc_by(self.desk.take_exchanges());
         if self.role == Role::Standby || !self.desk.is_synced() {
             return;
         }
@@ -254,6 +256,10 @@ impl Term {
         }
         self.last_report = Some(now);
         metrics.show_usage(&self.desk.usage());
+        metrics.refused.show(self.desk.refused());
+        metrics.conflicts.show(self.desk.conflicts());
+        let aside = self.desk.ledger().aside_count();
+        metrics.addresses_aside.set(i64::try_from(aside).unwrap_or(i64::MAX));
         for (name, status) in self.desk.pool_reports() {
             if !self.pools_writing.insert(name.clone()) {
                 continue;

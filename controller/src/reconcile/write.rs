@@ -47,6 +47,17 @@ pub enum Retry {
 }
 
 impl Failure {
+    /// A short fixed word for metric labels.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Timeout => "timeout",
+            Self::Api(_) => "error",
+        }
+    }
+
     /// When to try again.
     pub const fn retry(&self) -> Retry {
         match self {

@@ -1,13 +1,10 @@
 //! Families of metrics, each made on the spot from what it is about.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use crds::model::ids::MacAddr;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 
-use super::{Family, State};
-use crate::engine;
+use super::{Checks, Family, State};
+use crate::engine::{self, Description};
+use crate::io::deadline::Deadline;
 use crate::io::ports::Named;
 use crate::mesh;
 use crate::respond::DropReason;
@@ -63,10 +60,9 @@ pub(super) fn ports(ports: &[Named]) -> Result<Vec<Family>, prometheus::Error> {
     Ok(families.map(Family::Counter).into())
 }
 
-pub(super) fn mesh(state: &State) -> Result<[Family; 2], prometheus::Error> {
-    let opts = Opts::new("ferrolb_speaker_members", "Speakers alive, this one included.");
-    let members = IntGaugeVec::new(opts, &[])?;
-    members.with_label_values::<&str>(&[]).set(i64::try_from(state.members).unwrap_or(i64::MAX));
+pub(super) fn mesh(state: &State) -> Result<Vec<Family>, prometheus::Error> {
+    let (members, sees_most) = state.members.unwrap_or_default();
+    let members = single("ferrolb_speaker_members", "Speakers alive, this one included.", members)?;
     let opts =
         Opts::new("ferrolb_speaker_mesh_frames_total", "Mesh frames that came in, by outcome.");
     let frames = IntCounterVec::new(opts, &["outcome"])?;
@@ -81,33 +77,82 @@ pub(super) fn mesh(state: &State) -> Result<[Family; 2], prometheus::Error> {
     ] {
         frames.with_label_values(&[outcome]).inc_by(count);
     }
-    Ok([Family::Gauge(members), Family::Counter(frames)])
+    let most = IntGaugeVec::new(
+        Opts::new("ferrolb_speaker_sees_most", "1 if the members alive are most of the nodes."),
+        &[],
+    )?;
+    if state.members.is_some() {
+        most.with_label_values::<&str>(&[]).set(i64::from(sees_most));
+    }
+    let opts = Opts::new(
+        "ferrolb_speaker_knocks_total",
+        "How often another speaker was asked by way of the API whether it is there.",
+    );
+    let knocks = IntCounterVec::new(opts, &[])?;
+    knocks.with_label_values::<&str>(&[]).inc_by(state.knocks);
+    Ok(vec![members, Family::Counter(frames), Family::Gauge(most), Family::Counter(knocks)])
 }
 
-pub(super) fn conflicts(
-    conflicts: &BTreeMap<(IpAddr, MacAddr), u64>,
-) -> Result<Family, prometheus::Error> {
+pub(super) fn conflicts(state: &State) -> Result<[Family; 2], prometheus::Error> {
     let opts = Opts::new(
         "ferrolb_address_conflicts_total",
         "How often another host was found to answer for an address.",
     );
     let family = IntCounterVec::new(opts, &["ip", "mac"])?;
-    for ((ip, mac), count) in conflicts {
+    for ((ip, mac), count) in &state.conflicts {
         family.with_label_values(&[ip.to_string(), mac.to_string()]).inc_by(*count);
     }
-    Ok(Family::Counter(family))
+    let opts = Opts::new(
+        "ferrolb_speaker_checks_total",
+        "Looks at addresses that this node would inherit, by how many hosts answered.",
+    );
+    let checks = IntCounterVec::new(opts, &["answers"])?;
+    let Checks { none, one, several } = state.checks;
+    for (answers, count) in [("none", none), ("one", one), ("several", several)] {
+        checks.with_label_values(&[answers]).inc_by(count);
+    }
+    Ok([family, checks].map(Family::Counter))
 }
 
-pub(super) fn standing(now: engine::State) -> Result<Family, prometheus::Error> {
+/// How the speaker itself stands.
+pub(super) fn speaker(
+    description: &Description,
+    deadline: &Deadline,
+) -> Result<[Family; 4], prometheus::Error> {
     let opts = Opts::new("ferrolb_speaker_state", "1 for how the speaker stands, 0 otherwise.");
-    let family = IntGaugeVec::new(opts, &["state"])?;
+    let standing = IntGaugeVec::new(opts, &["state"])?;
     for (state, name) in [
         (engine::State::Active, "active"),
         (engine::State::Draining, "draining"),
         (engine::State::Drained, "drained"),
         (engine::State::Excluded, "excluded"),
     ] {
-        family.with_label_values(&[name]).set(i64::from(state == now));
+        standing.with_label_values(&[name]).set(i64::from(state == description.state));
     }
+    let waiting = single(
+        "ferrolb_speaker_waiting_addresses",
+        "Addresses that this node is to leave and keeps, since no other node can take them.",
+        description.waiting.len(),
+    )?;
+    // One address may be answered for by several, or be heard on several links.
+    let mut addresses: Vec<_> = description.conflicts.iter().map(|one| one.address).collect();
+    addresses.dedup();
+    let conflicting = single(
+        "ferrolb_speaker_conflicting_addresses",
+        "Addresses that another host answers for, too.",
+        addresses.len(),
+    )?;
+    let may_answer = single(
+        "ferrolb_speaker_may_answer",
+        "1 while the speaker is in touch and may answer, 0 while it is silent.",
+        usize::from(!deadline.has_passed()),
+    )?;
+    Ok([Family::Gauge(standing), waiting, conflicting, may_answer])
+}
+
+/// A gauge without labels.
+fn single(name: &str, help: &str, value: usize) -> Result<Family, prometheus::Error> {
+    let family = IntGaugeVec::new(Opts::new(name, help), &[])?;
+    family.with_label_values::<&str>(&[]).set(i64::try_from(value).unwrap_or(i64::MAX));
     Ok(Family::Gauge(family))
 }

@@ -19,6 +19,7 @@ use kit::feed::{Change, feed};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
+use prometheus::IntCounter;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -66,6 +67,8 @@ pub struct Herald {
     pub owner: Option<OwnerReference>,
     /// Where Events go.
     pub recorder: Recorder,
+    /// Counts writes that failed.
+    pub update_errors: IntCounter,
     /// Where the objects go, for the engine.
     pub events: Events,
 }
@@ -123,6 +126,7 @@ impl Herald {
                             desk.finish(step, status);
                         }
                         Err(error) => {
+                            self.update_errors.inc();
                             tracing::warn!(%error, "cannot write a Speaker object, trying again");
                         }
                     }

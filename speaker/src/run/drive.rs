@@ -28,6 +28,7 @@ pub(super) async fn drive(
         for event in &batch {
             memory.note(event);
             shell.conflicts.note(event);
+            shell.metrics.note(event);
         }
         let effects = engine.on(batch.drain(..), clock.now());
         for effect in effects {

@@ -83,7 +83,7 @@ impl Shell {
                     members = members_json.as_slice(),
                     "the speakers alive changed"
                 );
-                self.metrics.set_members(&members);
+                self.metrics.set_members(members.len(), certain);
                 self.knocked.clear();
                 // What a node left behind that is merely out of sight is still its own.
                 if certain {
@@ -92,9 +92,7 @@ impl Shell {
             }
             Effect::Report { service, uid, standing } => {
                 self.log(&service, standing.as_ref());
-                let addresses = standing.as_ref().and_then(Standing::announcement);
-                let addresses = addresses.map(|announcement| announcement.addresses.clone());
-                self.metrics.set_announced(service.clone(), addresses.unwrap_or_default());
+                self.metrics.set_standing(service.clone(), standing.as_ref());
                 let standing = standing.map(Box::new);
                 self.report(Report::Standing { service, uid, standing });
             }
@@ -103,6 +101,7 @@ impl Shell {
                 self.say(Said::Described(description));
             }
             Effect::Knock { node, nonce } => {
+                self.metrics.count_knock();
                 // Repeated every few seconds, for as long as nobody is heard.
                 if self.knocked.insert(node.clone()) {
                     tracing::info!(event = "knock", node = %node, "asking by the API whether a speaker is alive");
@@ -114,6 +113,7 @@ impl Shell {
                 self.conflicts.tell(&conflict, &interface);
             }
             Effect::Checked { address, macs } => {
+                self.metrics.count_check(macs.len());
                 let macs = kit::telemetry::json(&macs);
                 tracing::debug!(event = "checked", ip = %address, macs = macs.as_slice(), "who answers");
             }
@@ -137,8 +137,9 @@ impl Shell {
         let _ending = self.said.send(said);
     }
 
-    fn stand(&mut self, Description { state, waiting, .. }: &Description) {
-        self.metrics.set_state(*state);
+    fn stand(&mut self, description: &Description) {
+        self.metrics.set_description(description);
+        let Description { state, waiting, .. } = description;
         if *state == std::mem::replace(&mut self.standing, *state) {
             return;
         }

@@ -32,6 +32,11 @@ impl Ledger {
         self.aside.contains(&address)
     }
 
+    /// How many addresses are set aside.
+    pub fn aside_count(&self) -> usize {
+        self.aside.len()
+    }
+
     /// Who holds `address`.
     pub fn holders(&self, address: IpAddr) -> impl Iterator<Item = &ServiceKey> {
         self.holders.get(&address).into_iter().flatten()

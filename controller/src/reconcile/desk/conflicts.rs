@@ -75,6 +75,8 @@ pub(super) struct Conflicts {
     leaving: BTreeMap<IpAddr, Duration>,
     /// How many addresses Services were given in exchange.
     exchanged: BTreeMap<ServiceKey, u32>,
+    /// How many exchanges nobody has asked for yet.
+    exchanges: u64,
     /// When addresses of pools were exchanged lately.
     lately: BTreeMap<PoolName, VecDeque<Duration>>,
     /// What users of Services have been told.
@@ -179,6 +181,16 @@ impl Conflicts {
         self.found.get(&address)
     }
 
+    /// All who answer for addresses that are not theirs.
+    pub(super) fn found(&self) -> impl Iterator<Item = &Duplicate> {
+        self.found.values()
+    }
+
+    /// How many addresses were exchanged since this was asked last.
+    pub(super) fn take_exchanges(&mut self) -> u64 {
+        std::mem::take(&mut self.exchanges)
+    }
+
     /// When an address may be given out again.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.leaving.values().min().copied()
@@ -205,6 +217,7 @@ impl Conflicts {
     /// Takes note of an exchange.
     pub(super) fn count(&mut self, service: &ServiceKey, pool: &PoolName, now: Duration) {
         *self.exchanged.entry(service.clone()).or_default() += 1;
+        self.exchanges += 1;
         self.lately.entry(pool.clone()).or_default().push_back(now);
     }
 

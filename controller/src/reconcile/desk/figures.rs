@@ -7,7 +7,8 @@ use crds::model::compile::{Config, Problem};
 use crds::model::ids::PoolName;
 
 use super::Desk;
-use crate::alloc::{Ledger, Usage};
+use super::conflicts::Whose;
+use crate::alloc::{Ledger, Refusal, Usage};
 
 impl Desk {
     /// What is in force.
@@ -54,10 +55,41 @@ impl Desk {
         std::mem::take(&mut self.refusals)
     }
 
+    /// How many Services are refused an address now, by reason.
+    pub fn refused(&self) -> BTreeMap<&'static str, u64> {
+        tally(self.refused.values().map(Refusal::reason))
+    }
+
+    /// How many problems the configuration has, by reason.
+    pub fn problem_reasons(&self) -> BTreeMap<&'static str, u64> {
+        tally(self.problems().iter().map(|problem| problem.cause.reason()))
+    }
+
+    /// How many addresses somebody else answers for, by who that is.
+    pub fn conflicts(&self) -> BTreeMap<&'static str, u64> {
+        tally(self.conflicts.found().map(|duplicate| match duplicate.whose {
+            Whose::Foreign => "foreign",
+            Whose::Member(_) => "member",
+        }))
+    }
+
+    /// How many addresses were exchanged since this was asked last.
+    pub fn take_exchanges(&mut self) -> u64 {
+        self.conflicts.take_exchanges()
+    }
+
     /// How many Services have something under way or wait for their turn.
     pub fn backlog(&self) -> usize {
         self.writing.len() + self.queue.len() + self.later.len()
     }
+}
+
+fn tally(words: impl Iterator<Item = &'static str>) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word).or_default() += 1;
+    }
+    counts
 }
 
 fn pool_status(usage: Usage) -> IPAddressPoolStatus {

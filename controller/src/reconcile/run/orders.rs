@@ -35,6 +35,7 @@ impl Term {
     pub(super) fn ordered(&mut self, node: &NodeName, result: Result<Speaker, Failure>) {
         let written = result.map(|object| speaker(&object)).inspect_err(|error| {
             self.context.metrics.update_errors.inc();
+            self.context.metrics.count_failure(error);
             tracing::warn!(%node, %error, "orders not written");
         });
         if let Some(mover) = &mut self.mover {

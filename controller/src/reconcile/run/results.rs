@@ -27,6 +27,7 @@ impl Term {
             }
             Err(failure) => {
                 let retry = failure.retry();
+                self.context.metrics.count_failure(&failure);
                 if retry == Retry::Soon {
                     self.context.metrics.update_errors.inc();
                 }
@@ -54,6 +55,7 @@ impl Term {
             Ok(pool) => self.desk.pool_written(pool),
             Err(error) => {
                 self.context.metrics.update_errors.inc();
+                self.context.metrics.count_failure(&error);
                 tracing::warn!(pool = name, %error, "pool status not written");
                 self.report_due = Some(self.context.clock.elapsed() + 5 * REPORT_PERIOD);
             }
