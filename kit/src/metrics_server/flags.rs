@@ -7,6 +7,7 @@ use crate::{admin, tls};
 
 /// To be flattened into a program's arguments.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// The port of /metrics, over TLS, on all addresses; 0 turns it off
     #[arg(long, default_value_t = 9120, value_name = "PORT")]

@@ -4,6 +4,7 @@ use super::{Settings, SettingsError};
 
 /// To be flattened into a program's arguments.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// The lowest version of TLS to speak: VersionTLS12 or VersionTLS13 [default: VersionTLS13]
     #[arg(
