@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod process;
 pub mod raw;
 pub mod scene;
+pub mod scrape;
 pub mod service;
 pub mod speakers;
 pub mod state;
