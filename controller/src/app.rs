@@ -21,9 +21,14 @@ use crate::ready::Ready;
 use crate::reconcile::desk::Role;
 use crate::reconcile::run::{self, Context};
 use crate::reconcile::write::Writer;
+use crate::webhook;
 
 /// How long parts may take to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long reviews are still answered after the signal. A pod that is deleted gets it while the API
+/// server is still led to it, until every kube-proxy has heard of that; and no review is tried twice.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// Why the process ends other than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,9 @@ pub enum Error {
     /// The reconcile loop ended.
     #[error(transparent)]
     Reconcile(#[from] run::Error),
+    /// The webhook ended.
+    #[error(transparent)]
+    Webhook(#[from] webhook::Error),
     /// A task ended that must not.
     #[error("{0} stopped by itself")]
     Stopped(&'static str),
@@ -63,19 +71,30 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
         tracing::warn!(flag, "accepted, and without effect yet");
     }
     let stop = CancellationToken::new();
+    // For what goes on until no review is to be expected any more.
+    let drained = CancellationToken::new();
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::new(&registry)?);
     let ready = Arc::new(Ready::default());
     let mut tasks: JoinSet<Result<&'static str, Error>> = JoinSet::new();
     if let Some(metrics) = config.metrics.clone() {
-        let serve = metrics_server::serve(metrics, registry, client.clone(), stop.clone());
+        let serve = metrics_server::serve(metrics, registry, client.clone(), drained.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the metrics server")?) });
     }
     if let Some(address) = config.health {
         let asked = Arc::clone(&ready);
         let routes = admin::health_routes(|| Ok(()), move || asked.ask());
-        let serve = admin::serve(address, routes, stop.clone());
+        let serve = admin::serve(address, routes, drained.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the health server")?) });
+    }
+    let has_webhook = config.webhook.is_some();
+    if let Some(settings) = config.webhook.clone() {
+        ready.webhook(Some("no certificate yet, or no trust in it published: see the log"));
+        let shown = (Arc::clone(&metrics), Arc::clone(&ready));
+        let namespace = config.namespace.clone();
+        let serve = webhook::run(client.clone(), namespace, settings, shown, drained.clone());
+        let serve = Box::pin(serve);
+        tasks.spawn(async { Ok(serve.await.map(|()| "the webhook")?) });
     }
     if config.is_idle {
         tracing::warn!("--webhook-mode=onlywebhook: no Service is looked at");
@@ -93,13 +112,18 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
     tracing::info!("stopping");
     stop.cancel();
     let all_end = async {
+        if has_webhook {
+            // Meanwhile the lease is given back, and another replica works.
+            tokio::time::sleep(DRAIN).await;
+        }
+        drained.cancel();
         while let Some(ended) = tasks.join_next().await {
             ended??;
         }
         Ok(())
     };
     // A client that keeps its connection open must not keep the process.
-    tokio::time::timeout(PATIENCE, all_end).await.unwrap_or(Ok(()))
+    tokio::time::timeout(DRAIN + PATIENCE, all_end).await.unwrap_or(Ok(()))
 }
 
 fn start(

@@ -11,6 +11,7 @@ use kit::goflags::{normalise, parse_bool, parse_duration};
 
 use crate::lease::decide::Terms;
 use crate::reconcile::mover::{self, Moves};
+use crate::webhook;
 
 /// Where Kubernetes tells a pod its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -21,7 +22,6 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 /// Services in all namespaces. Flags are those of MetalLB's controller and may be written with one
 /// dash, as Go does, or with two.
 #[derive(Debug, Clone, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "flags that are on or off")]
 #[command(name = "controller", version)]
 pub struct Args {
     /// How metrics are served
@@ -84,6 +84,10 @@ pub struct Args {
         default_missing_value = "true", default_value = "false", value_parser = parse_bool)]
     pub ignore_exclude_lb: bool,
 
+    /// The webhook
+    #[command(flatten)]
+    pub webhook: webhook::flags::Flags,
+
     /// Deployment that owns this pod
     #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "", help_heading = LATER)]
     pub deployment: String,
@@ -95,35 +99,6 @@ pub struct Args {
     /// Address for profiling
     #[arg(long, default_value = "", help_heading = LATER)]
     pub pprof_bind_address: String,
-
-    /// Leave the webhook's certificate alone
-    #[arg(long, help_heading = LATER, action = ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", default_value = "false",
-        value_parser = parse_bool)]
-    pub disable_cert_rotation: bool,
-
-    /// Folder of the webhook's certificate
-    #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs", help_heading = LATER)]
-    pub cert_dir: String,
-
-    /// Service of the webhook
-    #[arg(long, default_value = "metallb-webhook-service", help_heading = LATER)]
-    pub cert_service_name: String,
-
-    /// Secret with the webhook's certificate
-    #[arg(long, default_value = "metallb-webhook-cert", help_heading = LATER)]
-    pub webhook_secret: String,
-
-    /// enabled, disabled or onlywebhook
-    #[arg(long, default_value = "enabled", help_heading = LATER,
-        value_parser = ["enabled", "disabled", "onlywebhook"])]
-    pub webhook_mode: String,
-
-    /// Serve the webhook over HTTP/2
-    #[arg(long, help_heading = LATER, action = ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", default_value = "false",
-        value_parser = parse_bool)]
-    pub webhook_http2: bool,
 
     /// native, frr or frr-k8s: BGP is not part of this program
     #[arg(long = "bgp-type", env = "METALLB_BGP_TYPE", default_value = "native", hide = true)]
@@ -167,6 +142,8 @@ pub struct Config {
     pub terms: Terms,
     /// Which addresses are moved, and when.
     pub moves: mover::Settings,
+    /// How the webhook is served; `None`: it is not.
+    pub webhook: Option<webhook::Settings>,
     /// Whether to leave Services alone.
     pub is_idle: bool,
     /// What was asked for and is not done.
@@ -194,12 +171,14 @@ impl Args {
             return Err(Error::LeaseTooShort);
         }
         let health = self.health_probe_port;
+        let tls = self.tls.settings()?;
         Ok(Config {
-            metrics: self.metrics.config(&self.tls.settings()?),
+            metrics: self.metrics.config(&tls),
             health: (health != 0).then(|| kit::admin::everywhere(health)),
+            webhook: self.webhook.settings(&namespace, tls),
             namespace,
             ignored: self.ignored(),
-            is_idle: self.webhook_mode == "onlywebhook",
+            is_idle: self.webhook.webhook_mode == webhook::flags::Mode::Onlywebhook,
             class: Some(self.lb_class).filter(|class| !class.is_empty()),
             pod_name: self.pod_name,
             lease_name: self.lease_name,
@@ -221,8 +200,7 @@ impl Args {
         let given = [
             ("pprof-bind-address", !self.pprof_bind_address.is_empty()),
             ("ml-secret-name", !self.ml_secret_name.is_empty()),
-            ("disable-cert-rotation", self.disable_cert_rotation),
-            ("webhook-http2", self.webhook_http2),
+            ("webhook-http2", self.webhook.webhook_http2),
             ("METALLB_BGP_TYPE", self.bgp_type != "native"),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
@@ -256,15 +234,18 @@ mod tests {
             "-lb-class",
             "metallb",
         ]);
-        assert!(args.disable_cert_rotation && !args.webhook_http2);
+        assert!(args.webhook.disable_cert_rotation && !args.webhook.webhook_http2);
         let config = args.check(Some("metallb-system\n".to_owned())).unwrap();
         assert_eq!(config.namespace, "metallb-system");
         assert_eq!(config.class.as_deref(), Some("metallb"));
         let metrics = config.metrics.unwrap();
         assert_eq!(metrics.address.port(), 9120);
         assert_eq!(metrics.cert_dir.as_deref(), Some(Path::new("/etc/metrics-certs")));
-        assert!(config.ignored.contains(&"disable-cert-rotation"));
-        assert!(!config.ignored.contains(&"tls-min-version"));
+        let folder = "/tmp/k8s-webhook-server/serving-certs".into();
+        let webhook = config.webhook.unwrap();
+        assert_eq!(webhook.source, webhook::Source::Folder(folder));
+        assert_eq!(webhook.address.port(), 9443);
+        assert_eq!(config.ignored, [""; 0]);
     }
 
     #[test]
@@ -291,5 +272,16 @@ mod tests {
     fn port_zero_turns_a_server_off() {
         let config = parse(&["--namespace=x", "-port=0"]).check(None).unwrap();
         assert_eq!(config.metrics, None);
+    }
+
+    #[test]
+    fn the_mode_says_what_of_the_controller_runs() {
+        for (mode, webhook, is_idle) in
+            [("enabled", true, false), ("disabled", false, false), ("onlywebhook", true, true)]
+        {
+            let args = parse(&["--namespace=x", &format!("-webhook-mode={mode}")]);
+            let config = args.check(None).unwrap();
+            assert_eq!((config.webhook.is_some(), config.is_idle), (webhook, is_idle), "{mode}");
+        }
     }
 }

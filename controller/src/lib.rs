@@ -17,6 +17,7 @@ pub mod plan;
 pub mod ready;
 pub mod reconcile;
 pub mod view;
+pub mod webhook;
 
 #[cfg(test)]
 extern crate self as controller;

@@ -7,6 +7,7 @@
 
 pub mod bare;
 pub mod chart;
+pub mod checks;
 pub mod client;
 pub mod cluster;
 pub mod config;

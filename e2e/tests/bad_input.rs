@@ -1,7 +1,8 @@
-//! Mistakes in pools and advertisements: the API server refuses those it can see, and the others
-//! disturb nothing that works.
+//! Mistakes in pools and advertisements: the API server refuses those it can see by itself, and those
+//! that were made while nobody checked disturb nothing that works.
 
 use anyhow::{Context, Result};
+use e2e::checks::Unchecked;
 use e2e::client;
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
@@ -72,6 +73,7 @@ async fn what_the_schema_forbids_is_refused_with_the_name_of_the_field() -> Resu
 #[ignore = "needs a lab: make e2e"]
 async fn a_bad_object_is_told_of_and_the_good_ones_work_on() -> Result<()> {
     let lab = Lab::attach()?;
+    let _unchecked = Unchecked::begin(&lab)?;
     let pool = |addresses: &str| ("ipaddresspool/bad", config::pool("bad", addresses));
     let advertisement = |spec: &str| ("l2advertisement/bad", config::advertisement("bad", spec));
     let rows = [
@@ -132,6 +134,7 @@ async fn a_bad_object_is_told_of_and_the_good_ones_work_on() -> Result<()> {
 #[ignore = "needs a lab: make e2e"]
 async fn a_pool_edited_into_an_invalid_state_keeps_its_services_addresses() -> Result<()> {
     let lab = Lab::attach()?;
+    let _unchecked = Unchecked::begin(&lab)?;
     TempNamespace::with(&lab, "edited", async |space| {
         let pods = web::deploy(space, 1).await?;
         let config = Config::pool(&lab, "good", POOL)?;
@@ -187,6 +190,7 @@ async fn a_pool_edited_into_an_invalid_state_keeps_its_services_addresses() -> R
 #[ignore = "needs a lab: make e2e"]
 async fn the_configuration_state_comes_back_when_somebody_deletes_it() -> Result<()> {
     let lab = Lab::attach()?;
+    let _unchecked = Unchecked::begin(&lab)?;
     let _bad = Config::apply(&lab, &config::pool("bad", "172.17.255.0/33"))?;
     let message = "IPAddressPool \"bad\": spec.addresses[0]: invalid CIDR \"172.17.255.0/33\" in \
                    pool \"bad\": invalid CIDR \"172.17.255.0/33\"";

@@ -3,7 +3,7 @@
 //! ```text
 //!   request ──▶ TLS ──▶ guard: token? ──▶ access (pure): what is known of the token
 //!               ▲                            │ nothing, or too old
-//!   pair: the files of the certificate       ▼
+//!   tls::follow: its files                 ▼
 //!                                         review: TokenReview, SubjectAccessReview
 //! ```
 
@@ -24,7 +24,6 @@ use crate::{admin, tls};
 mod access;
 mod flags;
 mod guard;
-mod pair;
 mod review;
 
 pub use flags::Flags;
@@ -82,7 +81,7 @@ pub async fn serve(
     if let Some(folder) = cert_dir {
         tokio::select! {
             ended = server => Ok(ended?),
-            never = pair::follow(&folder, &certificate) => match never {},
+            never = tls::follow(&folder, &certificate, "metrics", |_| ()) => match never {},
         }
     } else {
         let (cert, key) = tls::self_signed(&["localhost"])?;

@@ -16,9 +16,11 @@ use super::range::AddressRange;
 use super::selector::Labels;
 use crate::api::v1beta1::{IPAddressPool, L2Advertisement};
 
+mod newcomer;
 mod object;
 mod problem;
 
+pub use newcomer::{advertisement_objections, missing_pools, pool_objections};
 pub use problem::{Cause, Field, Kind, Problem};
 
 /// The objects that the configuration is made of, in any order.

@@ -55,8 +55,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// The same, on a socket that listens already.
-pub(super) async fn serve_on(
+/// The same, on a socket that listens already: for who must know when it does.
+pub async fn serve_on(
     listener: TcpListener,
     routes: Router,
     config: Arc<ServerConfig>,

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::tls::{Certificate, CertificateError};
+use super::{Certificate, CertificateError};
 
 /// How often they are read.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -24,21 +24,28 @@ enum Error {
     Use(#[from] CertificateError),
 }
 
-/// Keeps `certificate` as `tls.crt` and `tls.key` in `folder` are.
-pub(super) async fn follow(folder: &Path, certificate: &Certificate) -> Infallible {
+/// Keeps `certificate` as `tls.crt` and `tls.key` in `folder` are, and hands each `tls.crt` that is used
+/// to `taken`. `what` it is for, logs say.
+pub async fn follow(
+    folder: &Path,
+    certificate: &Certificate,
+    what: &'static str,
+    taken: impl Fn(&[u8]),
+) -> Infallible {
     let mut used = Used::default();
     let mut trouble = None;
     loop {
         match used.take(read(folder).await, certificate) {
             Ok(true) => {
-                tracing::info!(folder = %folder.display(), "metrics: the certificate is in use");
+                tracing::info!(folder = %folder.display(), "{what}: the certificate is in use");
+                taken(&used.0.0);
                 trouble = None;
             }
             Ok(false) => {}
             Err(error) => {
                 let text = error.to_string();
                 if trouble.as_ref() != Some(&text) {
-                    tracing::warn!(error = text, "metrics: the certificate cannot be used");
+                    tracing::warn!(error = text, "{what}: the certificate cannot be used");
                 }
                 trouble = Some(text);
             }

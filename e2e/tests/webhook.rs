@@ -1,0 +1,273 @@
+//! What is checked before the API server takes it, and that the checks are there: while certificates
+//! change, while controllers come and go.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::checks::{CONFIGURATION, Trials, Tried, Unchecked};
+use e2e::cluster::Lab;
+use e2e::config::{self, Config, NAMESPACE};
+use e2e::temp_ns::TempNamespace;
+use e2e::usage;
+use e2e::wait::{Look, SOON, until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use serde_json::json;
+
+const SECRET: &str = "metallb-webhook-cert";
+const CONTROLLERS: &str = "app.kubernetes.io/component=controller";
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Longer than any change of certificates takes: a new authority is trusted for ten seconds first.
+const CHANGED: Duration = Duration::from_mins(1);
+
+fn kubectl(lab: &Lab, args: &[&str]) -> Result<String> {
+    lab.kubectl(&[&["-n", NAMESPACE], args].concat())
+}
+
+/// What the API server says to these objects, which it must not take.
+fn refusal(lab: &Lab, yaml: &str) -> Result<String> {
+    let refused = Config::apply(lab, yaml).err().context("taken")?;
+    Ok(format!("{refused:#}"))
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn bad_objects_are_denied_with_object_field_and_cause() -> Result<()> {
+    let lab = Lab::attach()?;
+    let _good = Config::pool(&lab, "good", "172.17.255.1-172.17.255.9")?;
+    let rows = [
+        (
+            "ipaddresspool",
+            config::pool("bad", "172.17.255.99-172.17.255.90"),
+            "IPAddressPool \"bad\": spec.addresses[0]: invalid CIDR \
+             \"172.17.255.99-172.17.255.90\" in pool \"bad\": invalid IP range \
+             \"172.17.255.99-172.17.255.90\": start IP \"172.17.255.99\" is after the end IP \
+             \"172.17.255.90\"",
+        ),
+        (
+            "ipaddresspool",
+            config::pool("bad", "172.17.255.5-172.17.255.20"),
+            "IPAddressPool \"bad\": spec.addresses[0]: CIDR \"172.17.255.5-172.17.255.20\" in \
+             pool \"bad\" overlaps with already defined CIDR \"172.17.255.1-172.17.255.9\" of \
+             pool \"good\"",
+        ),
+        (
+            "l2advertisement",
+            config::advertisement("bad", "ipAddressPools: [good, good]"),
+            "L2Advertisement \"bad\": spec.ipAddressPools[1]: duplicate definition of \
+             ipAddressPools \"good\"",
+        ),
+    ];
+    for (kind, yaml, why) in rows {
+        let text = refusal(&lab, &yaml)?;
+        let denied = format!(
+            "admission webhook \"{kind}validationwebhook.metallb.io\" denied the request: {why}"
+        );
+        ensure!(text.contains(&denied), "{kind}: {text}");
+    }
+    TempNamespace::with(&lab, "elsewhere", async |space| {
+        let here = config::pool("elsewhere", "172.17.255.90/32");
+        let there = here.replace(NAMESPACE, &space.name);
+        let text = refusal(&lab, &there)?;
+        let why = format!("resource must be created in {NAMESPACE} namespace");
+        ensure!(text.contains(&why), "{text}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_broken_object_holds_up_no_other_and_can_lose_its_finalizer() -> Result<()> {
+    let lab = Lab::attach()?;
+    let unchecked = Unchecked::begin(&lab)?;
+    let _broken = Config::apply(&lab, &config::pool("broken", "172.17.255.0/33"))?;
+    unchecked.end()?;
+    let _good = Config::pool(&lab, "good", "172.17.255.1-172.17.255.9")?;
+
+    let object = "ipaddresspool/broken";
+    let patch = |patch: &str| kubectl(&lab, &["patch", object, "--type=merge", "-p", patch]);
+    patch(r#"{"metadata": {"finalizers": ["ferrolb.io/test"], "labels": {"a": "b"}}}"#)?;
+    ensure!(patch(r#"{"spec": {"autoAssign": false}}"#).is_err(), "still broken, and taken");
+    kubectl(&lab, &["delete", object, "--wait=false"])?;
+    patch(r#"{"metadata": {"finalizers": null}}"#)?;
+    kubectl(&lab, &["wait", "--for=delete", object, "--timeout=20s"])?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn an_advertisement_for_a_pool_that_is_not_there_is_taken_with_a_warning() -> Result<()> {
+    let lab = Lab::attach()?;
+    let mut command = lab.command("sh");
+    // Warnings are for people: kubectl prints them with its errors.
+    command.args(["-c", "kubectl create --dry-run=server -f - 2>&1"]);
+    let advertisement = config::advertisement("early", "ipAddressPools: [not-yet]");
+    let said = e2e::namespace::feed(&mut command, &advertisement)?;
+    ensure!(said.contains("Warning: there is no IPAddressPool \"not-yet\" (yet)"), "{said}");
+    Ok(())
+}
+
+/// How often each controller has begun to serve a certificate, by its log.
+fn served(lab: &Lab) -> Result<BTreeMap<String, usize>> {
+    let mut served = BTreeMap::new();
+    let logs = kubectl(lab, &["logs", "-l", CONTROLLERS, "--prefix", "--tail=-1"])?;
+    for line in logs.lines() {
+        let pod = line.split(']').next().unwrap_or_default().to_owned();
+        let count = served.entry(pod).or_default();
+        *count += usize::from(line.contains("webhook certificate served"));
+    }
+    Ok(served)
+}
+
+/// Waits until every controller serves another certificate than before, and then until some more
+/// objects have been tried.
+async fn all_changed(
+    lab: &Lab,
+    before: &BTreeMap<String, usize>,
+    trials: &Trials,
+) -> Result<Duration> {
+    let begun = trials.elapsed();
+    until(CHANGED, "every controller to serve another certificate", async || {
+        let now = served(lab)?;
+        let changed = before.iter().all(|(pod, count)| now.get(pod).is_some_and(|now| now > count));
+        Ok(Look::when(changed.then_some(()), || format!("before {before:?}, now {now:?}")))
+    })
+    .await?;
+    let took = trials.elapsed().saturating_sub(begun);
+    more(trials).await?;
+    Ok(took)
+}
+
+/// Waits until some more objects have been tried.
+async fn more(trials: &Trials) -> Result<()> {
+    let enough = trials.made() + 40;
+    until(SOON, "more objects to be tried", async || {
+        let made = trials.made();
+        Ok(Look::when((made >= enough).then_some(()), || format!("{made} of {enough}")))
+    })
+    .await
+}
+
+fn ensure_none_failed(what: &str, tried: &Tried) -> Result<()> {
+    eprintln!("{what}: {} objects tried, {} failed", tried.made, tried.failed.len());
+    ensure!(tried.failed.is_empty(), "{what}: {:#?}", tried.failed);
+    ensure!(tried.made > 40, "{what}: only {} tried", tried.made);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_deleted_secret_is_made_anew_and_no_admission_fails() -> Result<()> {
+    let lab = Lab::attach()?;
+    let before = served(&lab)?;
+    let trials = Trials::start(lab.kube_client().await?, EVERY);
+    kubectl(&lab, &["delete", "secret", SECRET])?;
+    let took = all_changed(&lab, &before, &trials).await?;
+    eprintln!("another authority in use everywhere after {:.1} s", took.as_secs_f64());
+    ensure_none_failed("Secret deleted", &trials.finish().await?)
+}
+
+/// An authority that ends in a day, and a certificate of it for the webhook, as the Secret's texts.
+fn about_to_expire() -> Result<serde_json::Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let day = Duration::from_hours(24);
+    let epoch = date_time_ymd(1970, 1, 1);
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (authority.not_before, authority.not_after) =
+        (epoch + now.saturating_sub(day), epoch + now + day);
+    let ca = authority.self_signed(&authority_key)?.pem();
+    let ca_key = authority_key.serialize_pem();
+    let name = format!("metallb-webhook-service.{NAMESPACE}.svc");
+    let mut params = CertificateParams::new(vec![name])?;
+    (params.not_before, params.not_after) = (authority.not_before, authority.not_after);
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, &Issuer::new(authority, authority_key))?.pem();
+    Ok(json!({
+        "ca.crt": ca, "ca.key": ca_key, "tls.crt": certificate, "tls.key": key.serialize_pem(),
+    }))
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn an_authority_that_is_about_to_expire_is_replaced_and_no_admission_fails() -> Result<()> {
+    let lab = Lab::attach()?;
+    let before = served(&lab)?;
+    let trials = Trials::start(lab.kube_client().await?, EVERY);
+    let patch = json!({"stringData": about_to_expire()?}).to_string();
+    let expiring = kubectl(
+        &lab,
+        &["patch", "secret", SECRET, "--type=merge", "-p", &patch, "-o", "jsonpath={.data}"],
+    )?;
+    all_changed(&lab, &before, &trials).await?;
+    let now = kubectl(&lab, &["get", "secret", SECRET, "-o", "jsonpath={.data}"])?;
+    ensure!(now != expiring, "the Secret was left as it was");
+    ensure_none_failed("authority about to expire", &trials.finish().await?)
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn trust_that_somebody_takes_away_comes_back() -> Result<()> {
+    let lab = Lab::attach()?;
+    let field = "jsonpath={.webhooks[*].clientConfig.caBundle}";
+    let kind = "validatingwebhookconfiguration";
+    let bundles = || lab.kubectl(&["get", kind, CONFIGURATION, "-o", field]);
+    let before = bundles()?;
+    let patch = r#"[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]"#;
+    lab.kubectl(&["patch", kind, CONFIGURATION, "--type=json", "-p", patch])?;
+    until(SOON, "the authority in all webhooks", async || {
+        let now = bundles()?;
+        Ok(Look::when((now == before).then_some(()), || now))
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn controllers_that_are_deleted_or_replaced_fail_no_admission() -> Result<()> {
+    let lab = Lab::attach()?;
+    let trials = Trials::start(lab.kube_client().await?, EVERY);
+    let one = kubectl(&lab, &["get", "pods", "-l", CONTROLLERS, "-o", "name"])?;
+    let one = one.lines().next().context("no controller")?.to_owned();
+    let (all, deployment) = (lab.clone(), "deployment/ferrolb-controller");
+    tokio::task::spawn_blocking(move || -> Result<()> {
+        let rolled_out = || kubectl(&all, &["rollout", "status", deployment, "--timeout=90s"]);
+        kubectl(&all, &["delete", &one])?;
+        rolled_out()?;
+        kubectl(&all, &["rollout", "restart", deployment])?;
+        rolled_out()?;
+        Ok(())
+    })
+    .await??;
+    more(&trials).await?;
+    ensure_none_failed("controllers deleted and replaced", &trials.finish().await?)
+}
+
+/// Nobody can promise more than this for a process that dies without a word: the API server asks
+/// once, and until its kube-proxy hears of the death some of its questions go there. They must fail
+/// at once, and no longer than it takes to start the container again.
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_controller_that_is_killed_fails_admissions_for_a_moment_at_most() -> Result<()> {
+    const MOMENT: Duration = Duration::from_secs(10);
+    let lab = Lab::attach()?;
+    let trials = Trials::start(lab.kube_client().await?, EVERY);
+    more(&trials).await?;
+    let killed = trials.elapsed();
+    let one = usage::programs("controller").into_iter().next().context("no controller")?;
+    one.signal(libc::SIGKILL)?;
+    until(MOMENT * 2, "some time after the moment", async || {
+        let past = trials.elapsed() > killed + MOMENT + Duration::from_secs(2);
+        Ok(Look::when(past.then_some(()), || format!("{:?}", trials.elapsed())))
+    })
+    .await?;
+    let tried = trials.finish().await?;
+    let last = tried.failed.last().map(|(at, _)| at.saturating_sub(killed));
+    eprintln!("killed: {} of {} failed, the last {last:?} after", tried.failed.len(), tried.made);
+    ensure!(tried.failed.iter().all(|(at, _)| *at + EVERY >= killed), "{:#?}", tried.failed);
+    ensure!(last.is_none_or(|last| last < MOMENT), "{:#?}", tried.failed);
+    Ok(())
+}
