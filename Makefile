@@ -12,7 +12,7 @@ NAMESPACE := metallb-system
 IMAGES := target/images/controller.tar target/images/speaker.tar
 RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
 
-.PHONY: help demo test check unit netns e2e bench bench-failover sim images cli crds deps deny lab-up lab-down lab-install docs clean
+.PHONY: help demo test check unit netns e2e bench bench-failover sim images cli crds schema manifests deps deny lab-up lab-down lab-install docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ cli: ## kubectl-ferrolb, the plugin of kubectl: target/release/kubectl-ferrolb
 
 crds: ## Write the chart's CustomResourceDefinitions anew from the Rust types
 	cargo run -q -p crds --bin crdgen > charts/ferrolb/files/crds.yaml
+
+schema: ## Copy the schema of the chart's values to where its templates can read it
+	cp charts/ferrolb/values.schema.json charts/ferrolb/files/values.schema.json
+
+manifests: crds schema ## Write the chart as one file of plain manifests, charts/manifests/ferrolb.yaml
+	parts=$$(e2e/parts/build.sh) && HELM=$$parts/helm .ci/manifests > charts/manifests/ferrolb.yaml
 
 deps: ## Install the Debian packages that the lab and the packet tests need (root)
 	@e2e/deps.sh

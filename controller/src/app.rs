@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::Config;
 use crate::lease::fence::{Clock, Fence};
 use crate::lease::hold;
+use crate::mesh_secret;
 use crate::metrics::Metrics;
 use crate::ready::Ready;
 use crate::reconcile::desk::Role;
@@ -95,6 +96,13 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
         let serve = webhook::run(client.clone(), namespace, settings, shown, drained.clone());
         let serve = Box::pin(serve);
         tasks.spawn(async { Ok(serve.await.map(|()| "the webhook")?) });
+    }
+    if let Some(wanted) = config.mesh_secret.clone() {
+        let provide = mesh_secret::provide(client.clone(), wanted, stop.clone());
+        tasks.spawn(async {
+            provide.await;
+            Ok("making the speakers' key")
+        });
     }
     if config.is_idle {
         tracing::warn!("--webhook-mode=onlywebhook: no Service is looked at");

@@ -10,6 +10,7 @@ use clap::{ArgAction, Parser};
 use kit::goflags::{normalise, parse_bool, parse_duration};
 
 use crate::lease::decide::Terms;
+use crate::mesh_secret::Wanted;
 use crate::reconcile::mover::{self, Moves};
 use crate::webhook;
 
@@ -88,12 +89,12 @@ pub struct Args {
     #[command(flatten)]
     pub webhook: webhook::flags::Flags,
 
-    /// Deployment that owns this pod
-    #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "", help_heading = LATER)]
+    /// Deployment that owns this pod; the Secret with the speakers' key goes with it
+    #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "")]
     pub deployment: String,
 
-    /// Secret with the speakers' key
-    #[arg(long, env = "METALLB_ML_SECRET_NAME", default_value = "", help_heading = LATER)]
+    /// Secret with the speakers' key, made if it is not there; empty: none is made
+    #[arg(long, env = "METALLB_ML_SECRET_NAME", default_value = "")]
     pub ml_secret_name: String,
 
     /// Address for profiling
@@ -144,6 +145,8 @@ pub struct Config {
     pub moves: mover::Settings,
     /// How the webhook is served; `None`: it is not.
     pub webhook: Option<webhook::Settings>,
+    /// The Secret with the speakers' key to make.
+    pub mesh_secret: Option<Wanted>,
     /// Whether to leave Services alone.
     pub is_idle: bool,
     /// What was asked for and is not done.
@@ -173,6 +176,7 @@ impl Args {
         let health = self.health_probe_port;
         let tls = self.tls.settings()?;
         Ok(Config {
+            mesh_secret: Wanted::new(&namespace, &self.ml_secret_name, &self.deployment),
             metrics: self.metrics.config(&tls),
             health: (health != 0).then(|| kit::admin::everywhere(health)),
             webhook: self.webhook.settings(&namespace, tls),
@@ -199,7 +203,6 @@ impl Args {
     fn ignored(&self) -> Vec<&'static str> {
         let given = [
             ("pprof-bind-address", !self.pprof_bind_address.is_empty()),
-            ("ml-secret-name", !self.ml_secret_name.is_empty()),
             ("webhook-http2", self.webhook.webhook_http2),
             ("METALLB_BGP_TYPE", self.bgp_type != "native"),
         ];

@@ -11,6 +11,7 @@ pub mod alloc;
 pub mod app;
 pub mod args;
 pub mod lease;
+pub mod mesh_secret;
 pub mod metrics;
 pub mod placement;
 pub mod plan;

@@ -4,5 +4,6 @@
     reason = "kube's schema derive repeats public structs in a private scope"
 )]
 
+pub mod bgp;
 pub mod v1alpha1;
 pub mod v1beta1;

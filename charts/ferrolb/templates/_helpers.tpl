@@ -50,9 +50,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.speaker.secretName | default (printf "%s-memberlist" (include "ferrolb.fullname" .)) }}
 {{- end }}
 
-{{/* An image with its tag. Takes a dict with the `image` of the values and the chart's `version`. */}}
+{{/* An image with its tag. Takes a dict: the `program`, the `image` of its values, the chart's `version`. The
+     repository that MetalLB's values name means ours, and MetalLB's tag then means nothing. */}}
 {{- define "ferrolb.image" -}}
+{{- if eq .image.repository (printf "quay.io/metallb/%s" .program) }}
+{{- printf "ferrolb/%s:%s" .program .version | quote }}
+{{- else }}
 {{- printf "%s:%s" .image.repository (.image.tag | default .version) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* "true" if controllers check new objects. */}}
+{{- define "ferrolb.webhooks" -}}
+{{- and .Values.controller.enabled (ne .Values.controller.webhookMode "disabled") }}
 {{- end }}
 
 {{/* The timing of a probe. Takes the probe's values. */}}
@@ -68,7 +78,50 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "ferrolb.scrapeAnnotations" -}}
 {{- if and .Values.prometheus.scrapeAnnotations (gt (int .Values.prometheus.metricsPort) 0) }}
 prometheus.io/scrape: "true"
+prometheus.io/scheme: https
 prometheus.io/port: {{ .Values.prometheus.metricsPort | int | quote }}
+{{- end }}
+{{- end }}
+
+{{/* How Prometheus reads metrics, for a monitor's endpoint. Takes a dict: `root`, the values of the `monitor`,
+     and its `tlsConfig`. */}}
+{{- define "ferrolb.scrape" -}}
+scheme: https
+honorLabels: true
+authorization:
+  credentials:
+    name: {{ include "ferrolb.fullname" .root }}-metrics-token
+    key: token
+{{- with .tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .monitor.interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .monitor.metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .monitor.relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Flags for TLS. Takes a dict: `tls` of the values, and the `secret` for metrics. */}}
+{{- define "ferrolb.tlsArgs" -}}
+{{- with .tls.minVersion }}
+- {{ printf "--tls-min-version=%s" . | quote }}
+{{- end }}
+{{- with .tls.cipherSuites }}
+- {{ printf "--tls-cipher-suites=%s" . | quote }}
+{{- end }}
+{{- with .tls.curvePreferences }}
+- {{ printf "--tls-curve-preferences=%v" . | quote }}
+{{- end }}
+{{- if .secret }}
+- --metrics-cert-dir=/etc/metrics-cert
 {{- end }}
 {{- end }}
 

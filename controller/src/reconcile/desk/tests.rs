@@ -200,6 +200,7 @@ fn a_pending_service_never_gets_an_address_that_another_is_known_by() {
     let effects = scene.work();
     assert_eq!(patches(&effects), []);
     assert_eq!(told(&effects), ["AllocationFailed"]);
+    assert_eq!(scene.desk.refused().values().sum::<u64>(), 1);
 }
 
 #[test]
