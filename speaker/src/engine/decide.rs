@@ -8,6 +8,7 @@ use crds::model::ids::NodeName;
 
 use super::cluster::Share;
 use super::effect::Effect;
+use super::peers::Peers;
 use super::turn::{Standings, Turn};
 use super::{Engine, Standing};
 use crate::moment::Moment;
@@ -73,14 +74,26 @@ impl Engine {
                 let is_complete = Some(macs.len()) == self.ports.as_ref().map(Vec::len);
                 (macs, is_complete)
             });
+            if peers.misses_some() {
+                parted.iter().for_each(|(address, _)| self.pending.part_blindly(*address));
+            }
             self.part(effects, parted);
         }
+        let is_blind = self.peers.as_ref().is_some_and(Peers::misses_some);
         for address in std::mem::take(&mut self.announced_again) {
             self.announce_again(address, now);
+            if is_blind && self.present.contains_key(&address) {
+                self.pending.take_blindly(address);
+            }
         }
         if let Some(peers) = &mut self.peers {
             for node in leaving {
-                peers.acknowledge(&node, effects);
+                // It says again that it leaves until it is told that it may.
+                if peers.knows_places_of(&node) {
+                    peers.acknowledge(&node, effects);
+                } else {
+                    peers.seek(&node, effects);
+                }
             }
         }
     }
@@ -123,8 +136,13 @@ impl Engine {
         }
         let book = peers.book();
         if touched.returned {
-            let all_are_there = peers.lives().len() == peers.lives().present().count();
+            let all_are_there = !peers.misses_some();
             self.announced_again.extend(self.pending.claimed_blindly(all_are_there));
+            for address in self.pending.take_parted_blindly() {
+                if let Some(owner) = peers.owner_of(&address).filter(|owner| *owner != book.me()) {
+                    self.pending.part_with(address, owner.clone(), now);
+                }
+            }
         }
         for node in &touched.members {
             let held = book.of(node).into_iter().flat_map(|it| it.holdings.keys());

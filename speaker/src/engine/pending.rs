@@ -48,6 +48,8 @@ pub(super) struct Pending {
     blind: BTreeSet<IpAddr>,
     /// What was given up to somebody else, and where that one is.
     parted: Vec<Parted>,
+    /// What was given up while somebody was missing: the clients there have not heard of that either.
+    parted_blindly: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -196,6 +198,16 @@ impl Pending {
         self.parted.push(Parted { address, winner, since: now, sought: false });
     }
 
+    /// `address` was given up while a member is missing.
+    pub(super) fn part_blindly(&mut self, address: IpAddr) {
+        self.parted_blindly.insert(address);
+    }
+
+    /// A member is back: what was given up in its absence.
+    pub(super) fn take_parted_blindly(&mut self) -> BTreeSet<IpAddr> {
+        std::mem::take(&mut self.parted_blindly)
+    }
+
     /// Whose places are still to be asked for; each is told once for what was given up.
     pub(super) fn take_sought(&mut self) -> BTreeSet<NodeName> {
         let unsought = self.parted.iter_mut().filter(|parted| !parted.sought);
@@ -304,6 +316,7 @@ impl Pending {
 
     /// Forgets everything about groups that no Service has any more.
     pub(super) fn retain(&mut self, exists: impl Fn(&IpAddr) -> bool) {
+        self.parted_blindly.retain(&exists);
         self.groups.retain(|key, _| exists(key));
         self.alarms.retain(|(_, key)| exists(key));
     }

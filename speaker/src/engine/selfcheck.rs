@@ -128,13 +128,8 @@ impl Engine {
     /// Who owns `address`, if that is another member that is there.
     fn owner_to_check(&self, address: &IpAddr) -> Option<NodeName> {
         let peers = self.peers.as_ref()?;
-        let lives = peers.lives();
-        let living = peers
-            .book()
-            .claims(address)
-            .filter(|claim| claim.node == peers.book().me() || lives.is_alive(claim.node));
-        let owner = living.max()?.node;
-        (lives.of(owner) == Life::Present).then(|| owner.clone())
+        let owner = peers.owner_of(address)?;
+        (peers.lives().of(owner) == Life::Present).then(|| owner.clone())
     }
 
     /// The addresses that this member would inherit, spread over one round.

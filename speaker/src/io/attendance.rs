@@ -10,8 +10,11 @@
 //! ```
 //!
 //! Only what the other machine's kernel says counts. A connection that times out says nothing of
-//! the process, so it is made again without a word. Nothing is decided here: what a hangup means is
-//! the engine's business. A hung process keeps its connections; others find that out.
+//! the process, so it is made again without a word. One that is refused where there was one before
+//! says the same as one that is closed: a process that starts again and dies at once may never have
+//! been connected to. Where there never was one, a firewall may be refusing. Nothing is decided
+//! here: what a hangup means is the engine's business. A hung process keeps its connections; others
+//! find that out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -74,11 +77,18 @@ impl Attendance {
 
 /// Keeps a connection up, for ever.
 async fn keep(from: IpAddr, to: SocketAddr, events: mpsc::Sender<Event>) {
+    let mut was_up = false;
     loop {
-        if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT_TIMEOUT, connect(from, to)).await
-            && ended(stream).await == End::Closed
-            && events.send(Event::Hangup(to)).await.is_err()
-        {
+        let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(from, to)).await;
+        let is_news = match made {
+            Ok(Ok(stream)) => {
+                was_up = true;
+                ended(stream).await == End::Closed
+            }
+            Ok(Err(error)) => was_up && error.kind() == ErrorKind::ConnectionRefused,
+            Err(_) => false,
+        };
+        if is_news && events.send(Event::Hangup(to)).await.is_err() {
             return;
         }
         tokio::time::sleep(PAUSE).await;

@@ -79,6 +79,7 @@ impl World {
             silence: None,
             hung: None,
             attended: BTreeMap::new(),
+            acquainted: BTreeSet::new(),
             members: BTreeSet::new(),
             leaving: false,
             reported: BTreeMap::new(),

@@ -83,6 +83,8 @@ pub(crate) struct Agent {
     pub(crate) hung: Option<Vec<(Segment, Rc<[u8]>)>>,
     /// Whom it keeps connections to; with which life, once established.
     pub(crate) attended: BTreeMap<SocketAddr, Option<Life>>,
+    /// To whom there ever was a connection.
+    pub(crate) acquainted: BTreeSet<SocketAddr>,
     pub(crate) members: BTreeSet<NodeName>,
     pub(crate) leaving: bool,
     /// What it announces, and under which claim, by its own word.

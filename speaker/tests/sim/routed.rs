@@ -63,6 +63,7 @@ impl World {
             return;
         }
         let (life, attended) = (agent.life, agent.attended.clone());
+        let acquainted = agent.acquainted.clone();
         for (addr, connected) in attended {
             let Some(far) = node::node_at(addr).filter(|far| *far < self.nodes.len()) else {
                 continue;
@@ -76,10 +77,14 @@ impl World {
                     self.now + MS,
                     Happening::Hangup { node: id, life, addr, of: connected.unwrap_or_default() },
                 );
-            } else if connected.is_none() {
+            } else if connected.is_none() && there.is_some() {
                 self.with_agent(id, |agent| {
                     agent.attended.insert(addr, there);
+                    agent.acquainted.insert(addr);
                 });
+            } else if connected.is_none() && acquainted.contains(&addr) {
+                // Its kernel refuses.
+                self.tell(id, Event::Hangup(addr));
             }
         }
     }

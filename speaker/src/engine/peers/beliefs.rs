@@ -2,7 +2,7 @@
 //! answers to knocks.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crds::model::ids::NodeName;
 use rand::Rng as _;
@@ -11,7 +11,7 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::facts::SpeakerFacts;
 use crate::moment::Moment;
-use crate::ownership::life::Life;
+use crate::ownership::life::{Belief, Life};
 use crate::ownership::watch::{Act, Surroundings};
 use crate::ownership::word::{Whom, Word};
 
@@ -23,6 +23,18 @@ impl Peers {
         let in_sight = |(_, life): &(&NodeName, Life)| matches!(life, Life::Present | Life::Away);
         let known = self.lives.len().max(self.mesh.expected());
         2 * (1 + self.lives.iter().filter(in_sight).count()) > 1 + known
+    }
+
+    /// Whether some member is not there, or not at work.
+    pub(in crate::engine) fn misses_some(&self) -> bool {
+        self.lives.len() != self.lives.present().count()
+    }
+
+    /// The holder of the highest claim to `address` that lives.
+    pub(in crate::engine) fn owner_of(&self, address: &IpAddr) -> Option<&NodeName> {
+        let is_alive = |node: &NodeName| node == self.book.me() || self.lives.is_alive(node);
+        let living = self.book.claims(address).filter(|claim| is_alive(claim.node));
+        Some(living.max()?.node)
     }
 
     /// Changes a belief and notes what that touches.
@@ -43,7 +55,10 @@ impl Peers {
     /// The process at `addr` has ended, by its own kernel's word.
     pub(in crate::engine) fn hangup(&mut self, addr: SocketAddr, now: Moment) {
         let gone = self.book.heads().find(|head| head.addr == addr).map(|head| head.node.clone());
-        if let Some(node) = gone {
+        let Some(node) = gone else { return };
+        // Told again and again while it is away.
+        let is_known = |belief: Belief| belief.hung_up && belief.life == Life::Away;
+        if !self.lives.belief(&node).is_some_and(is_known) {
             self.lives.hang_up(&node);
             self.watch.doubt(&node, now);
         }

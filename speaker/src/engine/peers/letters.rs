@@ -24,7 +24,10 @@ impl Peers {
             return;
         }
         if let Some(path) = path {
-            self.paths.note(&from, path, now);
+            if self.paths.note(&from, path, now) {
+                // Whoever deputises for it can answer on that link, too.
+                self.touched.members.insert(from.clone());
+            }
             if self.health.heard(path.0, now) {
                 self.tell_links();
             }

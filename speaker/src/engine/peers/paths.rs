@@ -24,13 +24,14 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub(super) fn note(&mut self, node: &NodeName, path: (IfIndex, MacAddr), now: Moment) {
-        self.frames.entry(node.clone()).or_default().insert(path, now);
+    /// A frame of `node` came over `path`; whether that is a new one.
+    pub(super) fn note(&mut self, node: &NodeName, path: (IfIndex, MacAddr), now: Moment) -> bool {
+        self.frames.entry(node.clone()).or_default().insert(path, now).is_none()
     }
 
-    /// The kernel of `node` has answered.
-    pub(super) fn note_kernel(&mut self, node: &NodeName, (link, mac): (IfIndex, MacAddr)) {
-        self.kernels.entry(node.clone()).or_default().insert(link, mac);
+    /// The kernel of `node` has answered; whether that tells something new.
+    pub(super) fn note_kernel(&mut self, node: &NodeName, (link, mac): (IfIndex, MacAddr)) -> bool {
+        self.kernels.entry(node.clone()).or_default().insert(link, mac) != Some(mac)
     }
 
     pub(super) fn forget(&mut self, node: &NodeName) {
@@ -138,6 +139,12 @@ impl Peers {
         };
         let mac = |link| self.paths.mac_on(node, link).or(only);
         self.ports.iter().filter_map(|port| Some((port.index, mac(port.index)?))).collect()
+    }
+
+    /// Whether it is known where hosts find `node` on as many links as both have.
+    pub(in crate::engine) fn knows_places_of(&self, node: &NodeName) -> bool {
+        let links = self.book.head(node).map_or(0, |head| head.links.len());
+        self.macs_of(node).len() >= links.min(self.ports.len())
     }
 
     fn has_port(&self, link: IfIndex) -> bool {

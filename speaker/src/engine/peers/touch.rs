@@ -81,8 +81,9 @@ impl Touch {
         is_due
     }
 
+    /// Two ticks before the end: of frames, the first only gives a count to compare with.
     fn ends_soon(&self, now: Moment) -> bool {
-        self.renewed < now + PROVEN_FOR / 2
+        self.renewed < now + PROVEN_FOR * 3 / 4
     }
 
     /// Until when the ports may answer, if that is longer than they were told.

@@ -76,7 +76,10 @@ impl Peers {
             .is_some_and(|head| head.links.iter().any(|word| word.addresses.contains(&address)));
         if is_own {
             self.watch.testify(&node, now);
-            self.paths.note_kernel(&node, (heard.link, heard.mac));
+            if self.paths.note_kernel(&node, (heard.link, heard.mac)) {
+                // Whoever deputises for it can answer on that link, too.
+                self.touched.members.insert(node);
+            }
             if self.health.heard(heard.link, now) {
                 self.tell_links();
             }

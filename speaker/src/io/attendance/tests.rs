@@ -43,6 +43,29 @@ async fn the_end_of_a_connection_that_was_up_is_told_and_it_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_where_there_was_a_connection_before_and_only_there() {
+    let reserved = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let (events, mut told) = mpsc::channel(8);
+    let mut attendance = Attendance::new(LOOPBACK, events);
+    // Refused at first, as by a firewall.
+    attendance.set(&[address].into());
+    let refused = connect(LOOPBACK, address).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    tokio::task::yield_now().await;
+    let stranger = TcpListener::bind(address).await.unwrap();
+    let (mut stream, _) = timeout(SOON, stranger.accept()).await.unwrap().unwrap();
+    assert!(told.try_recv().is_err());
+    stream.write_all(GREETING).await.unwrap();
+    drop((stream, stranger));
+    // The end of it; and then that nobody is there.
+    for _ in 0..2 {
+        assert_eq!(timeout(SOON, told.recv()).await.unwrap(), Some(Event::Hangup(address)));
+    }
+}
+
+#[tokio::test]
 async fn one_that_is_no_longer_wanted_is_left_without_a_word() {
     let (address, task) = attended().await;
     let (events, mut told) = mpsc::channel(8);

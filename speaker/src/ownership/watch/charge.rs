@@ -23,8 +23,12 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(80);
 pub(super) const MISSES: u32 = 2;
 /// How often the kernel of a member is asked while its agent is away.
 const NODE_EVERY: Duration = Duration::from_millis(200);
-/// How often it is asked in health until it has answered once.
+/// How often it is asked in health until it has answered once: soon at first, since its addresses may
+/// not have been known yet; and seldom if it never does.
+const WITNESS_SOON: Duration = Duration::from_millis(500);
 const WITNESS_EVERY: Duration = Duration::from_secs(5);
+/// So often it is asked soon.
+const WITNESS_TRIES: u32 = 6;
 
 /// What is known of one member by asking it.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Charge {
     hush: Moment,
     /// Whether its kernel ever answered for the node's own address.
     has_witness: bool,
+    /// How often it was asked for that.
+    tried: u32,
     next_question: Moment,
     /// When its kernel last answered.
     testified: Option<Moment>,
@@ -56,6 +62,7 @@ impl Charge {
             doubt: None,
             hush: now,
             has_witness: false,
+            tried: 0,
             next_question: now,
             testified: None,
             answered_on_wire: None,
@@ -140,8 +147,13 @@ impl Charge {
         self.is_missing = false;
         self.expire(now);
         if now >= self.next_question {
-            let every = if self.wire_alone.is_some() { NODE_EVERY } else { WITNESS_EVERY };
+            let every = match self.wire_alone {
+                Some(_) => NODE_EVERY,
+                None if self.tried < WITNESS_TRIES && !self.has_witness => WITNESS_SOON,
+                None => WITNESS_EVERY,
+            };
             self.next_question = now + every;
+            self.tried = self.tried.saturating_add(1);
             if self.wire_alone.is_some() || !self.has_witness {
                 acts.push(Act::Question(node.clone()));
             }
