@@ -75,7 +75,9 @@ impl Engine {
                 (macs, is_complete)
             });
             if peers.misses_some() {
-                parted.iter().for_each(|(address, _)| self.pending.part_blindly(*address));
+                for (address, _) in &parted {
+                    self.pending.part_blindly(*address);
+                }
             }
             self.part(effects, parted);
         }

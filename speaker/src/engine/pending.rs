@@ -6,9 +6,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crds::model::group::Group;
-use crds::model::ids::{IfIndex, MacAddr, NodeName};
+use crds::model::ids::{MacAddr, NodeName};
 
 use crate::moment::Moment;
+
+mod parting;
+
+use parting::Parted;
 
 /// When the probes of a first claim are sent (RFC 5227 section 2.1.1, at the pace of a data centre),
 /// and when the wait for the last answer ends.
@@ -20,8 +24,6 @@ const PROBES: [Duration; 5] = [
     Duration::from_millis(100),
 ];
 const PROBED: Duration = Duration::from_millis(130);
-/// So long it is waited for word of where the winner of an address is.
-const PARTING_WITHIN: Duration = Duration::from_secs(1);
 /// An address that another host has is asked for again after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(10);
 /// How long another member that probes as well is left alone.
@@ -58,16 +60,6 @@ struct Affair {
     probe: Option<Probe>,
     offer: Option<(NodeName, Moment)>,
     spurned: BTreeMap<NodeName, Moment>,
-}
-
-/// An address that was given up.
-#[derive(Debug)]
-struct Parted {
-    address: IpAddr,
-    winner: NodeName,
-    since: Moment,
-    /// The wire was asked where the winner is.
-    sought: bool,
 }
 
 #[derive(Debug)]
@@ -193,50 +185,6 @@ impl Pending {
         blind
     }
 
-    /// `address` was given up to `winner`, and clients may still know it to be here.
-    pub(super) fn part_with(&mut self, address: IpAddr, winner: NodeName, now: Moment) {
-        self.parted.push(Parted { address, winner, since: now, sought: false });
-    }
-
-    /// `address` was given up while a member is missing.
-    pub(super) fn part_blindly(&mut self, address: IpAddr) {
-        self.parted_blindly.insert(address);
-    }
-
-    /// A member is back: what was given up in its absence.
-    pub(super) fn take_parted_blindly(&mut self) -> BTreeSet<IpAddr> {
-        std::mem::take(&mut self.parted_blindly)
-    }
-
-    /// Whose places are still to be asked for; each is told once for what was given up.
-    pub(super) fn take_sought(&mut self) -> BTreeSet<NodeName> {
-        let unsought = self.parted.iter_mut().filter(|parted| !parted.sought);
-        let winner = |parted: &mut Parted| {
-            parted.sought = true;
-            parted.winner.clone()
-        };
-        unsought.map(winner).collect()
-    }
-
-    /// What was given up, as far as it is known where its winner is on all links: `macs` tells its
-    /// MACs by link, and whether these are all. What is not known within a second never will be.
-    pub(super) fn take_parted(
-        &mut self,
-        now: Moment,
-        macs: impl Fn(&NodeName) -> (BTreeMap<IfIndex, MacAddr>, bool),
-    ) -> Vec<(IpAddr, BTreeMap<IfIndex, MacAddr>)> {
-        let mut known = Vec::new();
-        self.parted.retain(|parted| {
-            let (macs, is_complete) = macs(&parted.winner);
-            let waits = !is_complete && now < parted.since + PARTING_WITHIN;
-            if !waits {
-                known.push((parted.address, macs));
-            }
-            waits
-        });
-        known
-    }
-
     /// The addresses to probe for now.
     pub(super) fn probes_due(&mut self, now: Moment) -> Vec<IpAddr> {
         let mut due = Vec::new();
@@ -341,7 +289,7 @@ impl Pending {
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         let probes = self.groups.values().filter_map(|affair| affair.probe.as_ref());
         let probes = probes.filter_map(|probe| Some(probe.began + *PROBES.get(probe.sent)?));
-        let parted = self.parted.iter().map(|parted| parted.since + PARTING_WITHIN);
+        let parted = self.parted.iter().map(Parted::told_by);
         probes.chain(parted).chain(self.alarms.first().map(|(when, _)| *when)).min()
     }
 }
