@@ -11,6 +11,7 @@ use crate::time::At;
 
 /// A time during which a client got no answer for an address, or several.
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "who and what is for the message of a scene that fails")]
 pub(crate) struct Span {
     pub(crate) client: usize,
     pub(crate) address: IpAddr,

@@ -79,3 +79,17 @@ fn move_orders_even_out_the_load_and_void_ones_move_nothing() {
         assert!(often.values().all(|times| *times <= 3), "seed {seed}: {often:?}");
     }
 }
+
+#[test]
+fn after_a_time_without_any_candidate_each_address_gets_one_owner() {
+    for seed in 1..=6 {
+        let mut scene = Scenario::calm(seed, 4, 16);
+        for id in 0..4 {
+            scene = scene.with(FAULT, 20 * SEC, Fault::Exclude(id));
+        }
+        let ledger = must_hold(&scene);
+        assert!(ledger.ends_well(), "seed {seed}: {:?}", ledger.end);
+        let both = ledger.longest_overlap(FAULT + 15 * SEC);
+        assert!(both <= 10 * MS, "seed {seed}: two MACs for {both} us");
+    }
+}
