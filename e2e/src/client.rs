@@ -1,14 +1,14 @@
 //! The client: what a person at a host on the segment would type, and what came of it.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::cluster::Lab;
 use crate::namespace::{inside, output};
-use crate::observer::arp::Mac;
+use crate::observer::Mac;
 use crate::plan::{CLIENT, OUTSIDE};
 use crate::wait::{Look, SOON, until};
 
@@ -29,6 +29,11 @@ pub fn curl_from(namespace: &str, url: &str) -> Result<String> {
     output(inside(namespace, "curl").args(args)).map(|body| body.trim_end().to_owned())
 }
 
+/// Where a web server at this address has its page.
+pub fn page(ip: IpAddr) -> String {
+    format!("http://{}/index.html", SocketAddr::from((ip, 80)))
+}
+
 /// Fetches a page again and again until all these servers have answered; the Service's
 /// rules may come a moment after its address.
 pub async fn curl_reaches(url: &str, servers: &BTreeSet<String>) -> Result<()> {
@@ -40,8 +45,9 @@ pub async fn curl_reaches(url: &str, servers: &BTreeSet<String>) -> Result<()> {
     .await
 }
 
-/// The MACs that answer `arping`, in order of arrival.
-pub fn arping(ip: Ipv4Addr, times: u32) -> Result<Vec<Mac>> {
+/// The MACs that answer `arping`, in order of arrival. For IPv4.
+pub fn arping(ip: IpAddr, times: u32) -> Result<Vec<Mac>> {
+    ensure!(ip.is_ipv4(), "there is no ARP for {ip}");
     let (count, limit) = (times.to_string(), (times + 1).to_string());
     let mut command = inside(CLIENT, "arping");
     command.args(["-I", "eth0", "-c", &count, "-w", &limit, &ip.to_string()]);
@@ -57,10 +63,43 @@ fn bracketed_macs(text: &str) -> Vec<Mac> {
         .collect()
 }
 
+/// The MACs that answer `ndisc6` within a second, in order of arrival. For IPv6.
+pub fn ndisc6(ip: IpAddr) -> Result<Vec<Mac>> {
+    ensure!(ip.is_ipv6(), "there is no neighbour discovery for {ip}");
+    let mut command = inside(CLIENT, "ndisc6");
+    // All that answer one question; numbers, since no name server is here.
+    command.args(["-m", "-q", "-n", "-r", "1", &ip.to_string(), "eth0"]);
+    // It exits with an error when nobody answers, which is an answer too.
+    let printed = command.output()?;
+    let text = String::from_utf8_lossy(&printed.stdout);
+    let silent = printed.status.code() == Some(2);
+    ensure!(printed.status.success() || silent, "{}", String::from_utf8_lossy(&printed.stderr));
+    text.lines().map(str::parse).collect()
+}
+
 /// What the client's neighbour cache holds for an address.
-pub fn neighbour(ip: Ipv4Addr) -> Result<Option<Mac>> {
-    let text = output(Command::new("ip").args(["-n", CLIENT, "neigh", "show", &ip.to_string()]))?;
-    Ok(cached_mac(&text))
+pub fn neighbour(ip: IpAddr) -> Result<Option<Mac>> {
+    neighbour_entry(ip).map(|text| cached_mac(&text))
+}
+
+/// The state of that entry: `REACHABLE`, `STALE`; empty without one.
+pub fn neighbour_state(ip: IpAddr) -> Result<String> {
+    let text = neighbour_entry(ip)?;
+    Ok(text.split_whitespace().last().unwrap_or_default().to_owned())
+}
+
+/// Puts the client's entry for an address in this state: `stale`, or `probe`, in which the kernel
+/// asks the neighbour that it knows whether it is still there.
+pub fn set_neighbour_state(ip: IpAddr, state: &str) -> Result<()> {
+    let (mac, ip) = (neighbour(ip)?.context("no such neighbour")?.to_string(), ip.to_string());
+    let entry = ["-n", CLIENT, "neigh", "change", &ip, "lladdr", &mac, "dev", "eth0", "nud", state];
+    output(Command::new("ip").args(entry)).map(drop)
+}
+
+fn neighbour_entry(ip: IpAddr) -> Result<String> {
+    // Without the device it would tell nothing of an IPv6 address.
+    let entry = ["-n", CLIENT, "neigh", "show", "to", &ip.to_string(), "dev", "eth0"];
+    output(Command::new("ip").args(entry))
 }
 
 fn cached_mac(text: &str) -> Option<Mac> {
@@ -93,6 +132,12 @@ impl Lab {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        assert_eq!(page([192, 0, 2, 1].into()), "http://192.0.2.1:80/index.html");
+        assert_eq!(page("fd17::1".parse().unwrap()), "http://[fd17::1]:80/index.html");
+    }
 
     #[test]
     fn reads_arping() {

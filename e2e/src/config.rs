@@ -2,7 +2,7 @@
 //! namespace, and whatever else cannot live in a test's own. A guard removes them.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
@@ -76,7 +76,9 @@ pub fn pool(name: &str, addresses: &str) -> String {
 
 /// A pool with more lines in its spec: `autoAssign: false`.
 pub fn pool_with(name: &str, addresses: &str, more: &str) -> String {
-    let spec = format!("addresses: [{addresses}]\n{more}");
+    // Quoted: to YAML the colons of IPv6 mean something.
+    let quoted: Vec<_> = addresses.split(',').map(|it| format!("\"{}\"", it.trim())).collect();
+    let spec = format!("addresses: [{}]\n{more}", quoted.join(", "));
     object("IPAddressPool", name, &spec)
 }
 
@@ -87,15 +89,26 @@ pub fn advertisement(name: &str, spec: &str) -> String {
 
 /// Four addresses for a test in which another host answers for one of them. The controller gives such
 /// an address to nobody for minutes, so no other test may need it, nor the next run of this one.
-pub fn disputed() -> [Ipv4Addr; 4] {
+pub fn disputed() -> [IpAddr; 4] {
+    let first = Ipv4Addr::new(172, 17, 248, 0).to_bits() + 4 * dispute();
+    [0, 1, 2, 3].map(|next| Ipv4Addr::from_bits(first + next).into())
+}
+
+/// The same in IPv6.
+pub fn disputed6() -> [IpAddr; 4] {
+    let first =
+        Ipv6Addr::new(0xfd17, 0x255, 0, 0, 0, 0, 1, 0).to_bits() + 4 * u128::from(dispute());
+    [0, 1, 2, 3].map(|next| Ipv6Addr::from_bits(first + next).into())
+}
+
+/// The number of a test with such addresses.
+fn dispute() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 128;
-    let first = Ipv4Addr::new(172, 17, 248, 0).to_bits() + 4 * number;
-    [0, 1, 2, 3].map(|next| Ipv4Addr::from_bits(first + next))
+    std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 128
 }
 
 /// As a pool has it.
-pub fn range(addresses: [Ipv4Addr; 4]) -> String {
+pub fn range(addresses: [IpAddr; 4]) -> String {
     format!("{}-{}", addresses[0], addresses[3])
 }
 
@@ -120,8 +133,10 @@ mod tests {
 
     #[test]
     fn lines_of_a_spec_are_indented_and_an_empty_one_is_an_object() {
-        let pool = pool_with("p", "192.0.2.0/24", "autoAssign: false");
-        assert!(pool.ends_with("\nspec:\n  addresses: [192.0.2.0/24]\n  autoAssign: false\n"));
+        let pool = pool_with("p", "192.0.2.0/24, 2001:db8::/64", "autoAssign: false");
+        let spec =
+            "\nspec:\n  addresses: [\"192.0.2.0/24\", \"2001:db8::/64\"]\n  autoAssign: false\n";
+        assert!(pool.ends_with(spec), "{pool}");
         assert!(advertisement("a", "").ends_with("\nspec: {}\n"));
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::cluster::Lab;
 use crate::config::{self, Config};
 use crate::fault;
-use crate::observer::arp::{Kind, Mac};
+use crate::observer::{Kind, Mac};
 use crate::plan::Node;
 use crate::scene::{Failover, QUIET, Scene};
 use crate::speakers;

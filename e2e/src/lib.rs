@@ -14,6 +14,7 @@ pub mod config;
 pub mod crowd;
 pub mod down;
 pub mod event;
+pub mod families;
 pub mod fault;
 pub mod interrupt;
 pub mod label;

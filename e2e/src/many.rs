@@ -3,7 +3,7 @@
 //! there are only 2,768.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,16 +16,39 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::families::Families;
+
+/// So many Services.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    pub count: usize,
+    pub families: Families,
+}
+
+impl From<usize> for Batch {
+    fn from(count: usize) -> Self {
+        Self { count, families: Families::Default }
+    }
+}
+
+impl Families {
+    /// So many Services of these families.
+    pub fn times(self, count: usize) -> Batch {
+        Batch { count, families: self }
+    }
+}
+
 /// Requests under way at one time.
 const CONNECTIONS: usize = 16;
 
-/// Makes `count` Services called `many-0` and so on, and their EndpointSlices first. Returns when
-/// the last Service was made.
-pub async fn create(client: &Client, namespace: &str, count: usize) -> Result<Instant> {
+/// Makes Services called `many-0` and so on, and their EndpointSlices first. Returns when the last
+/// Service was made.
+pub async fn create(client: &Client, namespace: &str, batch: impl Into<Batch>) -> Result<Instant> {
+    let Batch { count, families } = batch.into();
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
     post(&slices, (0..count).map(slice)).await?;
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-    post(&services, (0..count).map(service)).await?;
+    post(&services, (0..count).map(|number| service(number, families))).await?;
     Ok(Instant::now())
 }
 
@@ -56,15 +79,12 @@ where
         .await
 }
 
-fn service(number: usize) -> Value {
-    json!({
-        "metadata": {"name": format!("many-{number}")},
-        "spec": {
-            "type": "LoadBalancer",
-            "allocateLoadBalancerNodePorts": false,
-            "ports": [{"port": 80, "targetPort": 8000}],
-        },
-    })
+fn service(number: usize, families: Families) -> Value {
+    let mut spec = families.spec();
+    spec["type"] = json!("LoadBalancer");
+    spec["allocateLoadBalancerNodePorts"] = json!(false);
+    spec["ports"] = json!([{"port": 80, "targetPort": 8000}]);
+    json!({"metadata": {"name": format!("many-{number}")}, "spec": spec})
 }
 
 fn slice(number: usize) -> Value {
@@ -80,9 +100,9 @@ fn slice(number: usize) -> Value {
 /// When each Service of a namespace had an address.
 #[derive(Debug, Default, Clone)]
 pub struct Assigned {
-    /// The first address seen of each Service, and when.
-    pub first: BTreeMap<String, (Ipv4Addr, Instant)>,
-    /// Services that were seen with a second, different address: never right.
+    /// The addresses that each Service was first seen with, and when.
+    pub first: BTreeMap<String, (Vec<IpAddr>, Instant)>,
+    /// Services that were seen with others later: never right.
     pub changed: Vec<String>,
 }
 
@@ -120,15 +140,23 @@ pub async fn watch_assigned(
 
 impl Assigned {
     fn take(&mut self, service: &Service) {
-        let Some(ip) = address(service) else { return };
+        let found = addresses_of(service);
+        if found.is_empty() {
+            return;
+        }
         let name = service.metadata.name.clone().unwrap_or_default();
         match self.first.get(&name) {
             None => {
-                self.first.insert(name, (ip, Instant::now()));
+                self.first.insert(name, (found, Instant::now()));
             }
-            Some((first, _)) if *first != ip => self.changed.push(name),
+            Some((first, _)) if *first != found => self.changed.push(name),
             Some(_) => {}
         }
+    }
+
+    /// All of them.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.first.values().flat_map(|(addresses, _)| addresses).copied()
     }
 
     /// When the last one had its address.
@@ -137,24 +165,26 @@ impl Assigned {
     }
 
     /// Addresses that two Services have.
-    pub fn given_twice(&self) -> Vec<Ipv4Addr> {
-        let mut holders: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
-        for (ip, _) in self.first.values() {
-            *holders.entry(*ip).or_default() += 1;
+    pub fn given_twice(&self) -> Vec<IpAddr> {
+        let mut holders: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for ip in self.addresses() {
+            *holders.entry(ip).or_default() += 1;
         }
         holders.into_iter().filter(|(_, count)| *count > 1).map(|(ip, _)| ip).collect()
     }
 }
 
 /// The addresses of all Services of `namespace`, by name; those without one are left out.
-pub async fn addresses(client: &Client, namespace: &str) -> Result<BTreeMap<String, Ipv4Addr>> {
+pub async fn addresses(client: &Client, namespace: &str) -> Result<BTreeMap<String, Vec<IpAddr>>> {
     let api: Api<Service> = Api::namespaced(client.clone(), namespace);
     let services = api.list(&ListParams::default()).await?;
-    let entry = |service: &Service| Some((service.metadata.name.clone()?, address(service)?));
-    Ok(services.iter().filter_map(entry).collect())
+    let entry = |service: &Service| Some((service.metadata.name.clone()?, addresses_of(service)));
+    let all = services.iter().filter_map(entry);
+    Ok(all.filter(|(_, addresses)| !addresses.is_empty()).collect())
 }
 
-fn address(service: &Service) -> Option<Ipv4Addr> {
-    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
-    ingress.first()?.ip.as_deref()?.parse().ok()
+fn addresses_of(service: &Service) -> Vec<IpAddr> {
+    let ingress = || service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref();
+    let entries = ingress().into_iter().flatten();
+    entries.filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect()
 }

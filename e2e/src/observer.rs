@@ -1,15 +1,18 @@
-//! Watches the wire from the client: asks for each address by broadcast every few milliseconds and
-//! records who answers, by the kernel's receive stamps. What it saw is a [`Trace`]; what that means
-//! is decided there.
+//! Watches the wire from the client: asks for each address every few milliseconds, as a host does
+//! that knows no MAC yet, and records who answers, by the kernel's receive stamps. What it saw is a
+//! [`Trace`]; what that means is decided there.
 //!
-//! It asks from an IP address of its own that no interface has. The replies to the kernel's own
-//! lookups, and those to a second observer, then name another target and are not mistaken for
-//! answers. It also records its own lateness: on a busy machine a gap may be its own.
+//! It asks from addresses of its own that no interface has, one of each family. The replies to the
+//! kernel's own lookups, and those to a second observer, then go to another address and are not
+//! mistaken for answers. It also records its own lateness: on a busy machine a gap may be its own.
 
-pub mod arp;
+mod arp;
 mod asker;
+mod family;
+mod ndp;
+mod said;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,14 +20,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 
-use self::arp::ETHERTYPE;
 use self::asker::Asker;
+use self::family::Family;
 use crate::cluster::Lab;
-use crate::namespace;
-use crate::plan::{FIRST_OBSERVER, Machine};
-use crate::raw;
+use crate::plan::{FIRST_OBSERVER, Machine, observer6};
 use crate::trace::Trace;
 use crate::wait::{Look, until};
+
+pub use self::said::{Kind, Mac, Said};
 
 /// How often each address is asked for, unless a test says otherwise.
 pub const INTERVAL: Duration = Duration::from_millis(10);
@@ -46,11 +49,11 @@ struct Shared {
 
 impl Observer {
     /// Watches these addresses at the usual pace.
-    pub fn watch(lab: &Lab, addresses: &[Ipv4Addr]) -> Result<Self> {
+    pub fn watch(lab: &Lab, addresses: &[IpAddr]) -> Result<Self> {
         Self::watch_every(lab, addresses, INTERVAL)
     }
 
-    pub fn watch_every(lab: &Lab, addresses: &[Ipv4Addr], interval: Duration) -> Result<Self> {
+    pub fn watch_every(lab: &Lab, addresses: &[IpAddr], interval: Duration) -> Result<Self> {
         Self::watch_from(lab, &lab.facts.plan.client, addresses, interval)
     }
 
@@ -58,18 +61,18 @@ impl Observer {
     pub fn watch_from(
         lab: &Lab,
         machine: &Machine,
-        addresses: &[Ipv4Addr],
+        addresses: &[IpAddr],
         interval: Duration,
     ) -> Result<Self> {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         // 50 numbers; by the time one comes again, its first observer is long gone.
         let number = FIRST_OBSERVER + NEXT.fetch_add(1, Ordering::Relaxed) % 50;
         let [a, b, c, _] = machine.ip.octets();
-        let socket = in_namespace(&machine.namespace, || raw::packet_socket("eth0", ETHERTYPE));
+        let own: [IpAddr; 2] = [Ipv4Addr::new(a, b, c, number).into(), observer6(number).into()];
+        let needed = |own: &IpAddr| addresses.iter().any(|ip| ip.is_ipv4() == own.is_ipv4());
+        let families = own.into_iter().filter(needed).map(|own| Family::open(machine, own));
         let asker = Asker {
-            socket: socket.context("opening a packet socket")?,
-            mac: machine.mac.parse()?,
-            ip: Ipv4Addr::new(a, b, c, number),
+            families: families.collect::<Result<_>>()?,
             addresses: addresses.to_vec(),
             known: addresses.iter().copied().collect(),
             interval,
@@ -150,21 +153,6 @@ impl Shared {
         // A test that panicked while it looked has changed nothing.
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Opens something in another network namespace; the caller's own thread stays where it is.
-fn in_namespace<T: Send>(
-    namespace: &str,
-    open: impl FnOnce() -> std::io::Result<T> + Send,
-) -> Result<T> {
-    let file = std::fs::File::open(namespace::path(namespace)).context("opening a namespace")?;
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            raw::enter_network(&file)?;
-            open()
-        });
-        Ok(thread.join().map_err(|_| anyhow!("the thread in {namespace} died"))??)
-    })
 }
 
 fn now() -> Result<Duration> {

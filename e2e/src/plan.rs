@@ -43,8 +43,15 @@ pub const OUTSIDE_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 
 /// Observers ask from addresses of their own (see [`crate::observer`]), from this host number on.
 pub const FIRST_OBSERVER: u8 = 200;
+/// In IPv6 from these: link-local, as are those that hosts ask from.
+pub const OBSERVERS6: &str = "fe80::b5e0:0:0:0/112";
 /// Hosts made by tests take host numbers from here on.
 pub const FIRST_FOREIGN: u8 = 150;
+
+/// The address that the observer with this number asks from in IPv6.
+pub fn observer6(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0xb5e0, 0, 0, u16::from(number))
+}
 
 /// One machine on the segment: a network namespace with one interface, `eth0`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +161,12 @@ mod tests {
     fn nodes_stay_below_the_addresses_of_tests() {
         let plan = Plan::of(100);
         assert!(plan.machines().all(|machine| machine.ip.octets()[3] < FIRST_FOREIGN));
+    }
+
+    #[test]
+    fn observers_ask_from_addresses_of_their_own() {
+        let prefix = OBSERVERS6.strip_suffix("0/112").unwrap();
+        assert_eq!(observer6(FIRST_OBSERVER).to_string(), format!("{prefix}c8"));
     }
 
     #[test]

@@ -84,16 +84,24 @@ pub fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<(usize, Duration)> 
     Err(Error::other("a frame without the kernel's time stamp"))
 }
 
-/// Waits until the socket has something to receive, at most this long.
-pub fn wait_readable(socket: &Socket, at_most: Duration) -> Result<()> {
-    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+/// Waits until one of the sockets has something to receive, at most this long.
+pub fn wait_readable(sockets: &[&Socket], at_most: Duration) -> Result<()> {
+    let poll = |socket: &&Socket| libc::pollfd {
+        fd: socket.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut polls: Vec<libc::pollfd> = sockets.iter().map(poll).collect();
+    let count = libc::nfds_t::try_from(polls.len()).map_err(Error::other)?;
     let limit = libc::timespec {
         tv_sec: i64::try_from(at_most.as_secs()).map_err(Error::other)?,
         tv_nsec: i64::from(at_most.subsec_nanos()),
     };
-    // SAFETY: one pollfd, the time limit lives on this stack, and no signal mask is given.
-    let count = unsafe { libc::ppoll(&raw mut poll, 1, &raw const limit, std::ptr::null()) };
-    match checked(count.min(0)) {
+    // SAFETY: as many pollfds as said, the time limit lives on this stack, and no signal mask is
+    // given.
+    let ready =
+        unsafe { libc::ppoll(polls.as_mut_ptr(), count, &raw const limit, std::ptr::null()) };
+    match checked(ready.min(0)) {
         Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(error),
         _ => Ok(()),
     }

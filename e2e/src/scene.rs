@@ -1,8 +1,10 @@
 //! Where every test of a fault begins: announced addresses with an observer on all of them, one
 //! steady answerer for each. And what is asked of every trace afterwards.
 
+pub mod trial;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,9 +12,8 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cluster::Lab;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::many;
-use crate::observer::arp::Mac;
-use crate::observer::{INTERVAL, Observer};
+use crate::many::{self, Batch};
+use crate::observer::{INTERVAL, Mac, Observer};
 use crate::plan::Node;
 use crate::temp_ns::TempNamespace;
 use crate::trace::Trace;
@@ -27,13 +28,17 @@ const A_FEW: usize = 100;
 /// An observer that was this late makes no statement about times of tens of milliseconds.
 const LATE: Duration = Duration::from_millis(50);
 
+/// The addresses of [`Scene::with`].
+const POOL: &str = "172.17.255.100-172.17.255.199";
+const POOL6: &str = "fd17:255::100-fd17:255::1ff";
+
 /// Announced addresses, watched.
 pub struct Scene<'a> {
     pub lab: &'a Lab,
     pub space: &'a TempNamespace,
     pub client: kube::Client,
     pub observer: Observer,
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A node, and the addresses it answers for.
@@ -41,7 +46,7 @@ pub struct Scene<'a> {
 pub struct Holder {
     pub node: Node,
     pub mac: Mac,
-    pub owned: BTreeSet<Ipv4Addr>,
+    pub owned: BTreeSet<IpAddr>,
 }
 
 /// A node's death as the segment saw it.
@@ -50,7 +55,7 @@ pub struct Failover {
     /// When it was cut off, on the trace's clock.
     pub at: Duration,
     /// For each of its addresses, how long it took until another node answered.
-    pub after: BTreeMap<Ipv4Addr, Duration>,
+    pub after: BTreeMap<IpAddr, Duration>,
 }
 
 impl Failover {
@@ -60,32 +65,36 @@ impl Failover {
 }
 
 impl Scene<'_> {
-    /// Runs `body` with this many addresses, all quiet.
+    /// Runs `body` with the addresses of so many Services, all quiet.
     pub async fn with(
         test: &str,
-        count: usize,
+        services: impl Into<Batch>,
         body: impl AsyncFnOnce(&Scene<'_>) -> Result<()>,
     ) -> Result<()> {
+        let services = services.into();
         let lab = Lab::attach()?;
-        let _config = Config::pool(&lab, "scene", "172.17.255.100-172.17.255.199")?;
-        Self::within(&lab, test, count, INTERVAL, body).await
+        let _config = Config::pool(&lab, "scene", &services.families.pool(POOL, POOL6))?;
+        Self::within(&lab, test, services, INTERVAL, body).await
     }
 
     /// The same with pools and advertisements that the caller has made.
     pub async fn within(
         lab: &Lab,
         test: &str,
-        count: usize,
+        services: impl Into<Batch>,
         interval: Duration,
         body: impl AsyncFnOnce(&Scene<'_>) -> Result<()>,
     ) -> Result<()> {
+        let services = services.into();
+        let count = services.count;
         TempNamespace::with(lab, test, async |space| {
             let client = lab.kube_client().await?;
             let deadline = SETTLED * 5;
             let watch = many::watch_assigned(client.clone(), space.name.clone(), count, deadline);
-            let (assigned, made) = tokio::join!(watch, many::create(&client, &space.name, count));
+            let (assigned, made) =
+                tokio::join!(watch, many::create(&client, &space.name, services));
             made?;
-            let addresses: Vec<Ipv4Addr> = assigned?.first.values().map(|(ip, _)| *ip).collect();
+            let addresses: Vec<IpAddr> = assigned?.addresses().collect();
             let scene = Scene::of(lab, space, addresses, interval).await?;
             let result = scene.play(body).await;
             if count > A_FEW {
@@ -101,7 +110,7 @@ impl Scene<'_> {
     pub async fn of<'a>(
         lab: &'a Lab,
         space: &'a TempNamespace,
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<IpAddr>,
         interval: Duration,
     ) -> Result<Scene<'a>> {
         let observer = Observer::watch_every(lab, &addresses, interval)?;
@@ -151,7 +160,7 @@ impl Scene<'_> {
     }
 
     /// Who answered last for each address.
-    pub fn owners(&self) -> BTreeMap<Ipv4Addr, Mac> {
+    pub fn owners(&self) -> BTreeMap<IpAddr, Mac> {
         self.observer
             .peek(|trace| trace.answers.iter().map(|answer| (answer.ip, answer.mac)).collect())
     }
@@ -205,7 +214,7 @@ impl Scene<'_> {
     }
 
     /// How long after `at` another node answered for each address of a dead one, if one did.
-    fn taken_over(&self, dead: &Holder, at: Duration) -> BTreeMap<Ipv4Addr, Duration> {
+    fn taken_over(&self, dead: &Holder, at: Duration) -> BTreeMap<IpAddr, Duration> {
         let mut after = BTreeMap::new();
         self.observer.peek(|trace| {
             let first = trace.answers.partition_point(|answer| answer.at <= at);
@@ -219,10 +228,23 @@ impl Scene<'_> {
     }
 
     /// No address but these has another answerer than before.
-    pub fn ensure_unmoved(&self, trace: &Trace, except: &BTreeSet<Ipv4Addr>) -> Result<()> {
+    pub fn ensure_unmoved(&self, trace: &Trace, except: &BTreeSet<IpAddr>) -> Result<()> {
         for ip in self.addresses.iter().filter(|ip| !except.contains(ip)) {
             let changes = trace.changes(*ip);
             ensure!(changes.is_empty(), "{ip} moved: {changes:?}");
+        }
+        Ok(())
+    }
+
+    /// All addresses of a Service went the same way, and are at one node.
+    pub async fn ensure_together(&self, trace: &Trace) -> Result<()> {
+        for (name, addresses) in many::addresses(&self.client, &self.space.name).await? {
+            let way = |ip: &IpAddr| {
+                let moves: Vec<Mac> = trace.moves(*ip).iter().map(|it| it.to).collect();
+                (moves, trace.owner_at(*ip, trace.end))
+            };
+            let ways: BTreeSet<_> = addresses.iter().map(way).collect();
+            ensure!(ways.len() == 1, "{name} with {addresses:?} went {ways:?}\n{trace}");
         }
         Ok(())
     }

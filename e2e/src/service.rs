@@ -2,7 +2,7 @@
 //! announces it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1 as core;
@@ -81,12 +81,22 @@ impl Service {
         Ok(entries.into_iter().filter_map(|entry| entry.ip).collect())
     }
 
-    /// Waits for an address, and returns it.
-    pub async fn address(&self) -> Result<Ipv4Addr> {
+    /// Waits for an address, and returns it; of two the first.
+    pub async fn address(&self) -> Result<IpAddr> {
         until(SOON, &format!("an address for {}", self.key()), async || {
             let all = self.addresses().await?;
             let first = all.first().and_then(|text| text.parse().ok());
             Ok(Look::when(first, || "none".to_owned()))
+        })
+        .await
+    }
+
+    /// Waits until it has this many addresses, and returns them.
+    pub async fn await_count(&self, count: usize) -> Result<Vec<IpAddr>> {
+        until(SOON, &format!("{count} addresses for {}", self.key()), async || {
+            let all = self.addresses().await?;
+            let parsed: Vec<IpAddr> = all.iter().filter_map(|it| it.parse().ok()).collect();
+            Ok(Look::when((parsed.len() == count).then_some(parsed), || format!("{all:?}")))
         })
         .await
     }

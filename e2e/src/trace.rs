@@ -1,25 +1,25 @@
 //! What an observer saw, and what it means: how long an address went unanswered, who owned it when,
 //! whether two answered at once. Pure functions over plain records; times count from the start.
 //!
-//! ARP numbers no question, so who answered when is told by the time from one ask to the next. On a
-//! slow machine an answer may fall into the next ask's time: a gap of one interval means nothing. How
-//! long a client waits, gaps say; whether an ask was answered at all, `unanswered` does, which matches
-//! answers with asks.
+//! Neither ARP nor neighbour discovery numbers its questions, so who answered when is told by the
+//! time from one ask to the next. On a slow machine an answer may fall into the next ask's time: a
+//! gap of one interval means nothing. How long a client waits, gaps say; whether an ask was answered
+//! at all, `unanswered` does, which matches answers with asks.
 
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::observer::arp::{Kind, Mac};
+use crate::observer::{Kind, Mac};
 
 /// A reply to one of the observer's questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     pub at: Duration,
-    pub ip: Ipv4Addr,
-    /// The sender in the ARP payload: what the asker's neighbour cache takes.
+    pub ip: IpAddr,
+    /// The MAC that the message speaks of: what the asker's neighbour cache takes.
     pub mac: Mac,
     /// The source of the Ethernet frame, which a switch learns from.
     pub frame_source: Mac,
@@ -29,7 +29,7 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
     pub at: Duration,
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
     pub mac: Mac,
     pub kind: Kind,
 }
@@ -91,7 +91,7 @@ pub struct Late {
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     pub interval: Duration,
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// When the addresses were asked for, all of them each time.
     pub asks: Vec<Duration>,
     pub answers: Vec<Answer>,
@@ -115,7 +115,7 @@ struct Round {
 const TOO_LATE: Duration = Duration::from_millis(100);
 
 impl Trace {
-    pub fn empty(addresses: &[Ipv4Addr], interval: Duration) -> Self {
+    pub fn empty(addresses: &[IpAddr], interval: Duration) -> Self {
         Self { addresses: addresses.to_vec(), interval, ..Self::default() }
     }
 
@@ -125,12 +125,12 @@ impl Trace {
     }
 
     /// The answers for one address.
-    pub fn answers_for(&self, ip: Ipv4Addr) -> impl Iterator<Item = &Answer> {
+    pub fn answers_for(&self, ip: IpAddr) -> impl Iterator<Item = &Answer> {
         self.answers.iter().filter(move |answer| answer.ip == ip)
     }
 
     /// Who answered for an address, and how often.
-    pub fn answerers(&self, ip: Ipv4Addr) -> BTreeMap<Mac, usize> {
+    pub fn answerers(&self, ip: IpAddr) -> BTreeMap<Mac, usize> {
         let mut count = BTreeMap::new();
         for answer in self.answers_for(ip) {
             *count.entry(answer.mac).or_default() += 1;
@@ -139,14 +139,14 @@ impl Trace {
     }
 
     /// Who answered last for an address at this time.
-    pub fn owner_at(&self, ip: Ipv4Addr, at: Duration) -> Option<Mac> {
+    pub fn owner_at(&self, ip: IpAddr, at: Duration) -> Option<Mac> {
         self.answers_for(ip).take_while(|answer| answer.at <= at).last().map(|answer| answer.mac)
     }
 
     /// The first answer by somebody else than `owner`, after `instant`.
     pub fn first_answer_by_other(
         &self,
-        ip: Ipv4Addr,
+        ip: IpAddr,
         owner: Mac,
         instant: Duration,
     ) -> Option<Answer> {
@@ -154,7 +154,7 @@ impl Trace {
     }
 
     /// All times without an answer.
-    pub fn gaps(&self, ip: Ipv4Addr) -> Vec<Gap> {
+    pub fn gaps(&self, ip: IpAddr) -> Vec<Gap> {
         let mut found = Vec::new();
         let mut open: Option<Gap> = None;
         for round in self.rounds(ip) {
@@ -174,7 +174,7 @@ impl Trace {
     /// in their order. So its last answer is to the last ask before it, the one before that to an
     /// earlier ask, and so on: an ask that is lost stays without one, and answers that were held up
     /// all find their own.
-    pub fn unanswered(&self, ip: Ipv4Addr) -> Vec<Duration> {
+    pub fn unanswered(&self, ip: IpAddr) -> Vec<Duration> {
         let mut asks = self.asks.as_slice();
         if let Some((last, before)) = asks.split_last()
             && !self.has_had_its_time(*last)
@@ -199,25 +199,25 @@ impl Trace {
     }
 
     /// The longest time without an answer; zero when every ask was answered.
-    pub fn longest_gap(&self, ip: Ipv4Addr) -> Gap {
+    pub fn longest_gap(&self, ip: IpAddr) -> Gap {
         self.gaps(ip).into_iter().max_by_key(Gap::length).unwrap_or_default()
     }
 
     /// Every time another owner answered first than the time before.
-    pub fn changes(&self, ip: Ipv4Addr) -> Vec<Change> {
+    pub fn changes(&self, ip: IpAddr) -> Vec<Change> {
         changes(self.rounds(ip).iter().filter_map(|round| round.first))
     }
 
     /// Every time another answered alone than the time before. While an address is handed over both
     /// answer, now the one first and now the other.
-    pub fn moves(&self, ip: Ipv4Addr) -> Vec<Change> {
+    pub fn moves(&self, ip: IpAddr) -> Vec<Change> {
         let rounds = self.rounds(ip);
         let alone = rounds.iter().filter(|round| round.macs.len() == 1);
         changes(alone.filter_map(|round| round.first))
     }
 
     /// Times in which several answered; asks less than ten intervals apart count as one time.
-    pub fn rivalries(&self, ip: Ipv4Addr) -> Vec<Rivalry> {
+    pub fn rivalries(&self, ip: IpAddr) -> Vec<Rivalry> {
         let mut found: Vec<Rivalry> = Vec::new();
         let mut answered_before = true;
         for round in self.rounds(ip) {
@@ -245,7 +245,7 @@ impl Trace {
     }
 
     /// What was said unasked about an address.
-    pub fn announcements_of(&self, ip: Ipv4Addr) -> impl Iterator<Item = &Announcement> {
+    pub fn announcements_of(&self, ip: IpAddr) -> impl Iterator<Item = &Announcement> {
         self.announcements.iter().filter(move |it| it.ip == ip)
     }
 
@@ -309,7 +309,7 @@ impl Trace {
     }
 
     /// Each ask with its answers. The last ask counts only if it had its time.
-    fn rounds(&self, ip: Ipv4Addr) -> Vec<Round> {
+    fn rounds(&self, ip: IpAddr) -> Vec<Round> {
         let mut answers = self.answers_for(ip).peekable();
         let mut rounds = Vec::with_capacity(self.asks.len());
         for (index, &asked) in self.asks.iter().enumerate() {

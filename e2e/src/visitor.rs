@@ -1,8 +1,8 @@
 //! A client that fetches a page again and again, and each time has forgotten the server's MAC: so
-//! every request meets whoever answers ARP at that moment.
+//! every request meets whoever answers for the address at that moment.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ pub struct Visitor {
 impl Visitor {
     /// Visits these addresses in turn, port 80, one request every `interval`. For the client's
     /// network namespace.
-    pub fn start(addresses: Vec<Ipv4Addr>, interval: Duration) -> Result<Self> {
+    pub fn start(addresses: Vec<IpAddr>, interval: Duration) -> Result<Self> {
         ensure!(!addresses.is_empty(), "nobody to visit");
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
@@ -56,7 +56,7 @@ impl Drop for Visitor {
     }
 }
 
-fn visit(addresses: &[Ipv4Addr], interval: Duration, stop: &AtomicBool) -> Visits {
+fn visit(addresses: &[IpAddr], interval: Duration, stop: &AtomicBool) -> Visits {
     let mut visits = Visits::default();
     let begun = Instant::now();
     let mut due = begun;
@@ -80,18 +80,18 @@ fn visit(addresses: &[Ipv4Addr], interval: Duration, stop: &AtomicBool) -> Visit
 }
 
 /// Removes one entry of the neighbour cache. There may be none.
-fn forget(ip: Ipv4Addr) {
+fn forget(ip: IpAddr) {
     let address = ip.to_string();
     let mut command = Command::new("ip");
     command.args(["neigh", "del", &address, "dev", "eth0"]);
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-fn fetch(ip: Ipv4Addr) -> Result<()> {
+fn fetch(ip: IpAddr) -> Result<()> {
     let address = SocketAddr::from((ip, 80));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).context("connecting")?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /index.html HTTP/1.0\r\nHost: {ip}\r\n\r\n").context("asking")?;
+    write!(stream, "GET /index.html HTTP/1.0\r\nHost: {address}\r\n\r\n").context("asking")?;
     let mut page = String::new();
     stream.read_to_string(&mut page).context("reading")?;
     ensure!(page.lines().next().is_some_and(|line| line.contains(" 200 ")), "{page:?}");

@@ -5,40 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::fault;
-use e2e::scene::{self, Holder, Scene, ms};
+use e2e::scene::{self, Scene, ms, trial};
 use e2e::speakers;
-use e2e::wait::{Look, until};
 
 const ADDRESSES: usize = 12;
-/// For an agent that was killed.
-const UNANSWERED: Duration = Duration::from_millis(200);
-const OVERLAP: Duration = Duration::from_millis(100);
-/// The kubelet lets a container that died twice wait for 10 to 20 s.
-const BACK: Duration = Duration::from_mins(2);
-
-/// Waits until the node's speaker runs again; gives how long that took.
-async fn back(scene: &Scene<'_>, holder: &Holder) -> Result<Duration> {
-    let begun = scene.now();
-    until(BACK, "the speaker to be back", async || {
-        Ok(Look::when(fault::agent(&holder.node, fault::SPEAKER).ok(), || "not there".to_owned()))
-    })
-    .await?;
-    Ok(scene.now().saturating_sub(begun))
-}
-
-/// Kills a node's speaker, and looks on until it is back and all is quiet.
-async fn dies(scene: &Scene<'_>, holder: &Holder) -> Result<()> {
-    let killed = scene.now();
-    fault::kill_agent(&holder.node)?;
-    let away = back(scene, holder).await?;
-    scene.settle().await?;
-    let trace = scene.judged(killed)?;
-    let (gap, name) = (scene::longest_gap(&trace), &holder.node.name);
-    eprintln!("speaker of {name} killed, away for {away:.1?}: unanswered for {:.0} ms", ms(gap));
-    scene.ensure_unmoved(&trace, &BTreeSet::new())?;
-    scene::ensure_one_answerer(&trace, Duration::ZERO)?;
-    scene::ensure_answered(&trace, UNANSWERED)
-}
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
@@ -48,8 +18,8 @@ async fn a_killed_speaker_costs_a_fifth_of_a_second_however_long_it_stays_away()
         speakers::roll_out(scene.lab)?;
         scene.settle().await?;
         let holder = scene.busiest()?;
-        dies(scene, &holder).await?;
-        dies(scene, &holder).await
+        trial::agent_dies(scene, &holder).await?;
+        trial::agent_dies(scene, &holder).await
     })
     .await
 }
@@ -69,7 +39,7 @@ async fn a_speaker_that_hangs_and_wakes_up_does_not_answer_beside_another() -> R
         scene.settle().await?;
         let trace = scene.judged(hung)?;
         scene.ensure_unmoved(&trace, &BTreeSet::new())?;
-        scene::ensure_one_answerer(&trace, OVERLAP)?;
+        scene::ensure_one_answerer(&trace, trial::OVERLAP)?;
         // Whether it is dead or slow is not known as soon as with a killed one.
         ensure!(while_hung <= Duration::from_secs(1), "unanswered for {:.0} ms", ms(while_hung));
         Ok(())

@@ -1,20 +1,22 @@
-//! ARP as a user looks at it: with arping, with `ip neigh`, with tcpdump.
+//! ARP as a user looks at it: with arping, with `ip neigh`, with tcpdump. And what IPv6 has in common
+//! with it.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
+use e2e::families::Families;
 use e2e::label::{EXCLUDE, Label};
 use e2e::namespace::{inside, output};
 use e2e::observer::Observer;
-use e2e::observer::arp::Kind;
 use e2e::temp_ns::TempNamespace;
 use e2e::wait::{Look, SOON, until};
 use e2e::{client, fault, web};
 
 const QUIET: Duration = Duration::from_millis(500);
 const POOL: &str = "172.17.255.1-172.17.255.9";
+const POOL6: &str = "fd17:255::301-fd17:255::309";
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
@@ -38,13 +40,23 @@ async fn arping_and_the_neighbour_cache_know_the_announcing_nodes_mac() -> Resul
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_new_owner_says_so_and_neighbour_caches_follow() -> Result<()> {
+    follow("gratuitous", Families::Default).await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn a_new_owner_of_an_ipv6_address_says_so_and_neighbour_caches_follow() -> Result<()> {
+    follow("unsolicited", Families::Ipv6).await
+}
+
+async fn follow(test: &str, families: Families) -> Result<()> {
     let lab = Lab::attach()?;
-    TempNamespace::with(&lab, "gratuitous", async |space| {
+    TempNamespace::with(&lab, test, async |space| {
         let pods = web::deploy(space, 1).await?;
-        let _config = Config::pool(&lab, "first-pool", POOL)?;
-        let service = space.balance("web").await?;
+        let _config = Config::pool(&lab, "first-pool", &families.pool(POOL, POOL6))?;
+        let service = space.balance_with("web", "{}", &families.lines()).await?;
         let ip = service.address().await?;
-        let url = format!("http://{ip}/index.html");
+        let url = client::page(ip);
         let old = service.announcer().await?;
         client::curl_reaches(&url, &pods).await?;
         let observer = Observer::watch(&lab, &[ip])?;
@@ -62,9 +74,8 @@ async fn a_new_owner_says_so_and_neighbour_caches_follow() -> Result<()> {
         .await?;
         client::curl_reaches(&url, &pods).await?;
         let trace = observer.finish()?.since(before);
-        let gratuitous = [Kind::GratuitousRequest, Kind::GratuitousReply];
         let said: Vec<_> =
-            trace.announcements_of(ip).filter(|it| gratuitous.contains(&it.kind)).collect();
+            trace.announcements_of(ip).filter(|it| it.kind.is_announcement()).collect();
         assert!(said.iter().any(|it| it.mac == mac), "{} is silent\n{trace}", new.name);
         let last = said.last().map(|it| it.mac);
         assert_eq!(last, Some(mac), "the last word is not the owner's\n{trace}");

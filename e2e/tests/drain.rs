@@ -1,92 +1,28 @@
 //! A node is taken out of service on purpose: the next owner answers before the old one stops.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::config::{self, Config};
 use e2e::label::{DRAIN, EXCLUDE, Label};
 use e2e::observer::INTERVAL;
-use e2e::observer::arp::Kind;
 use e2e::plugin;
-use e2e::scene::{self, Holder, QUIET, SETTLED, Scene};
+use e2e::scene::{self, SETTLED, Scene, trial};
 use e2e::speakers;
-use e2e::trace::Trace;
-use e2e::wait::{Look, until};
 
 const ADDRESSES: usize = 12;
-const OVERLAP: Duration = Duration::from_millis(100);
-
-/// Waits until somebody else answers for all that this node had.
-async fn left(scene: &Scene<'_>, old: &Holder) -> Result<()> {
-    until(SETTLED, "others to answer for all addresses", async || {
-        let now = scene.holders()?.into_iter().find(|it| it.mac == old.mac);
-        let still = now.map_or(0, |it| it.owned.len());
-        Ok(Look::when((still == 0).then_some(()), || format!("{still} are still there")))
-    })
-    .await?;
-    scene.settle().await
-}
-
-/// Every address that moved did so without a moment's silence: answered by at least one all the
-/// time, by two for a moment at most, announced by the new owner before the old one stopped.
-fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
-    scene::ensure_no_two_unanswered(trace)?;
-    scene::ensure_one_answerer(trace, OVERLAP)?;
-    for &ip in &old.owned {
-        let moves = trace.moves(ip).len();
-        ensure!(moves == 1, "{ip} changed owners {moves} times");
-        let last = trace.answers_for(ip).filter(|it| it.mac == old.mac).last();
-        let last = last.map_or(trace.end, |answer| answer.at);
-        let told = trace.announcements_of(ip).find(|it| {
-            let gratuitous = matches!(it.kind, Kind::GratuitousRequest | Kind::GratuitousReply);
-            gratuitous && it.mac != old.mac
-        });
-        // That the old owner has stopped shows when the new one answers an ask that it does not.
-        let next = trace.asks.iter().copied().find(|ask| *ask > last).unwrap_or(trace.end);
-        let alone = trace.answers_for(ip).find(|it| it.at > next);
-        let alone = alone.map_or(trace.end, |answer| answer.at);
-        let in_time = told.is_some_and(|it| it.at <= alone);
-        ensure!(
-            in_time,
-            "{ip}: announced {told:?}, last answer of the old owner {last:?}, \
-             first answer without it {alone:?}"
-        );
-    }
-    Ok(())
-}
-
-/// The node with most addresses is marked; later the mark goes.
-async fn drained(scene: &Scene<'_>, key: &str, state: &str) -> Result<()> {
-    let old = scene.busiest()?;
-    let marked = scene.now();
-    let mark = Label::put(scene.lab, &old.node, key, "true")?;
-    left(scene, &old).await?;
-    let trace = scene.judged(marked)?;
-    ensure_handed_over(&trace, &old)?;
-    scene.ensure_unmoved(&trace, &old.owned)?;
-    speakers::await_state(&scene.client, &old.node.name, state).await?;
-
-    let unmarked = scene.now();
-    mark.remove()?;
-    speakers::await_state(&scene.client, &old.node.name, "Active").await?;
-    scene.look_on(QUIET * 3).await?;
-    let trace = scene.judged(unmarked)?;
-    scene::ensure_no_two_unanswered(&trace)?;
-    scene.ensure_unmoved(&trace, &BTreeSet::new())
-}
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn an_excluded_node_hands_over_and_gets_nothing_back_at_once() -> Result<()> {
-    let body = async |scene: &Scene<'_>| drained(scene, EXCLUDE, "Excluded").await;
+    let body = async |scene: &Scene<'_>| trial::drained(scene, EXCLUDE, "Excluded").await.map(drop);
     Scene::with("excluded", ADDRESSES, body).await
 }
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_node_marked_for_draining_hands_over_and_says_so() -> Result<()> {
-    let body = async |scene: &Scene<'_>| drained(scene, DRAIN, "Drained").await;
+    let body = async |scene: &Scene<'_>| trial::drained(scene, DRAIN, "Drained").await.map(drop);
     Scene::with("drained", ADDRESSES, body).await
 }
 

@@ -1,15 +1,15 @@
 //! Another host has an address of the pool: before a Service gets it, or afterwards.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
+use e2e::families::Families;
 use e2e::fault;
 use e2e::namespace::inside;
-use e2e::observer::Observer;
-use e2e::observer::arp::{Kind, Mac};
+use e2e::observer::{Kind, Mac, Observer};
 use e2e::plan::Machine;
 use e2e::service::Service;
 use e2e::temp_ns::TempNamespace;
@@ -31,7 +31,7 @@ async fn told_of(service: &Service, rival: &Machine) -> Result<()> {
 }
 
 /// Nothing but questions of our nodes was ever on the wire for this address.
-fn ensure_silent(trace: &Trace, lab: &Lab, ip: Ipv4Addr) -> Result<()> {
+fn ensure_silent(trace: &Trace, lab: &Lab, ip: IpAddr) -> Result<()> {
     let ours: Vec<Mac> = lab.nodes().iter().map(|node| node.mac.parse()).collect::<Result<_>>()?;
     let answered = trace.answers_for(ip).find(|it| ours.contains(&it.mac));
     ensure!(answered.is_none(), "a node of ours answered: {answered:?}\n{trace}");
@@ -45,15 +45,24 @@ fn ensure_silent(trace: &Trace, lab: &Lab, ip: Ipv4Addr) -> Result<()> {
 #[ignore = "needs a lab: make e2e"]
 async fn an_address_that_another_host_has_is_not_announced_and_the_service_gets_another()
 -> Result<()> {
+    exchanged("taken", config::disputed(), Families::Default).await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn an_ipv6_address_that_another_host_has_is_exchanged_as_well() -> Result<()> {
+    exchanged("taken-ipv6", config::disputed6(), Families::Ipv6).await
+}
+
+async fn exchanged(test: &str, pool: [IpAddr; 4], families: Families) -> Result<()> {
     let lab = Lab::attach()?;
-    TempNamespace::with(&lab, "taken", async |space| {
+    TempNamespace::with(&lab, test, async |space| {
         web::deploy(space, 1).await?;
-        let pool = config::disputed();
         let taken = pool[0];
         let (rival, _there) = fault::foreign_host(taken)?;
         let observer = Observer::watch(&lab, &[taken])?;
         let _config = Config::pool(&lab, "duplicate", &config::range(pool))?;
-        let service = space.balance("web").await?;
+        let service = space.balance_with("web", "{}", &families.lines()).await?;
         until(SOON, "an address that nobody has", async || {
             let found = service.addresses().await?;
             let good = !found.is_empty() && !found.contains(&taken.to_string());
@@ -135,7 +144,7 @@ async fn an_owner_keeps_its_address_and_defends_it_once_in_ten_seconds() -> Resu
 }
 
 /// An announcement is a request and a reply at once; between two there are ten seconds.
-fn ensure_defended_slowly(trace: &Trace, ip: Ipv4Addr, owner: Mac) -> Result<()> {
+fn ensure_defended_slowly(trace: &Trace, ip: IpAddr, owner: Mac) -> Result<()> {
     let said: Vec<Duration> =
         trace.announcements_of(ip).filter(|it| it.mac == owner).map(|it| it.at).collect();
     ensure!(!said.is_empty(), "it was not defended\n{trace}");

@@ -59,8 +59,9 @@ async fn a_leader_killed_amid_two_hundred_creations_loses_nothing_and_gives_noth
         ensure!(assigned.changed.is_empty(), "changed: {:?}", assigned.changed);
         let now = many::addresses(&client, &space.name).await?;
         ensure!(now.len() == SERVICES, "{} of {SERVICES} have addresses", now.len());
-        for (name, ip) in &now {
-            ensure!(assigned.first.get(name).map(|(ip, _)| ip) == Some(ip), "{name} has {ip} now");
+        for (name, ips) in &now {
+            let first = assigned.first.get(name).map(|(ips, _)| ips);
+            ensure!(first == Some(ips), "{name} has {ips:?} now");
         }
         many::delete(&client, &space.name).await
     })

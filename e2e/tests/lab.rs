@@ -2,12 +2,13 @@
 //! happens, and that faults happen and end. They need no program of ours.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::cluster::Lab;
 use e2e::observer::Observer;
-use e2e::plan::{CLIENT, DNS_SERVICE, OUTSIDE, POOL};
+use e2e::plan::{CLIENT, DNS_SERVICE, Machine, OUTSIDE, POOL};
 use e2e::temp_ns::TempNamespace;
 use e2e::wait::{Look, until};
 use e2e::{client, fault, web};
@@ -86,18 +87,22 @@ async fn pods_answer_logs_and_exec() -> Result<()> {
 #[ignore = "needs a lab: make e2e"]
 async fn every_machine_answers_for_its_own_address_only() -> Result<()> {
     let lab = Lab::attach()?;
-    let addresses: Vec<_> = lab.nodes().iter().map(|node| node.ip).collect();
+    let of = |node: &Machine| [IpAddr::from(node.ip), IpAddr::from(node.ip6)];
+    let addresses: Vec<_> = lab.nodes().iter().flat_map(|node| of(node)).collect();
     let observer = Observer::watch(&lab, &addresses)?;
     observer.settle(QUIET, SOON).await?;
     let trace = observer.finish()?;
     for node in lab.nodes() {
-        let macs: Vec<_> = trace.answerers(node.ip).into_keys().collect();
-        assert_eq!(macs, [node.mac.parse()?], "{}\n{trace}", node.name);
-        assert!(trace.longest_gap(node.ip).asks <= 3, "{trace}");
-        assert_eq!(client::arping(node.ip, 1)?, macs);
-        // The client's kernel agrees, once it has asked.
-        client::curl_from(CLIENT, &format!("http://{}/", node.ip)).ok();
-        assert_eq!(client::neighbour(node.ip)?, Some(macs[0]));
+        for ip in of(node) {
+            let macs: Vec<_> = trace.answerers(ip).into_keys().collect();
+            assert_eq!(macs, [node.mac.parse()?], "{}\n{trace}", node.name);
+            assert!(trace.longest_gap(ip).asks <= 3, "{trace}");
+            let asked = if ip.is_ipv4() { client::arping(ip, 1)? } else { client::ndisc6(ip)? };
+            assert_eq!(asked, macs);
+            // The client's kernel agrees, once it has asked.
+            client::curl_from(CLIENT, &client::page(ip)).ok();
+            assert_eq!(client::neighbour(ip)?, Some(macs[0]));
+        }
     }
     Ok(())
 }
@@ -107,13 +112,14 @@ async fn every_machine_answers_for_its_own_address_only() -> Result<()> {
 async fn a_cut_node_falls_silent_and_comes_back() -> Result<()> {
     let lab = Lab::attach()?;
     let (victim, witness) = (&lab.nodes()[0], &lab.nodes()[1]);
-    let observer = Observer::watch(&lab, &[victim.ip, witness.ip])?;
+    let [lost, kept] = [victim, witness].map(|node| IpAddr::from(node.ip));
+    let observer = Observer::watch(&lab, &[lost, kept])?;
     observer.settle(QUIET, SOON).await?;
 
     let before = observer.now();
     let cut = fault::cut(victim)?;
     until(SOON, "half a second of silence", async || {
-        let gap = observer.peek(|trace| trace.longest_gap(victim.ip));
+        let gap = observer.peek(|trace| trace.longest_gap(lost));
         Ok(Look::when((gap.length() >= QUIET).then_some(()), || format!("{gap:?}")))
     })
     .await?;
@@ -121,10 +127,10 @@ async fn a_cut_node_falls_silent_and_comes_back() -> Result<()> {
     observer.settle(QUIET, SOON).await?;
 
     let trace = observer.finish()?;
-    let gap = trace.longest_gap(victim.ip);
+    let gap = trace.longest_gap(lost);
     assert!(gap.from + trace.interval * 2 >= before, "silent before the cut\n{trace}");
-    assert!(trace.changes(victim.ip).is_empty(), "{trace}");
-    assert!(trace.longest_gap(witness.ip).length() < QUIET, "the cut hit others too\n{trace}");
+    assert!(trace.changes(lost).is_empty(), "{trace}");
+    assert!(trace.longest_gap(kept).length() < QUIET, "the cut hit others too\n{trace}");
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! All speakers are replaced, one after the other, under traffic: nobody notices.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::Config;
+use e2e::families::Families;
 use e2e::observer::INTERVAL;
 use e2e::scene::{self, SETTLED, Scene, ms};
 use e2e::temp_ns::TempNamespace;
@@ -21,15 +22,27 @@ const REQUESTS_EVERY: Duration = Duration::from_millis(20);
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_rollout_of_the_speakers_changes_no_mac_and_fails_no_request() -> Result<()> {
+    rolled_out("rollout", Families::Default).await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn nor_does_it_with_addresses_of_both_families() -> Result<()> {
+    rolled_out("rollout-both", Families::Both).await
+}
+
+async fn rolled_out(test: &str, families: Families) -> Result<()> {
     let lab = Lab::attach()?;
-    let _config = Config::pool(&lab, "rollout", "172.17.255.100-172.17.255.199")?;
-    TempNamespace::with(&lab, "rollout", async |space| {
-        let served = serve(space).await?;
+    let pool = families.pool("172.17.255.100-172.17.255.199", "fd17:255::100-fd17:255::1ff");
+    let _config = Config::pool(&lab, "rollout", &pool)?;
+    TempNamespace::with(&lab, test, async |space| {
+        let served = serve(space, families).await?;
         let kube = lab.kube_client().await?;
         let watch = many::watch_assigned(kube.clone(), space.name.clone(), BARE + SERVED, SETTLED);
-        let (assigned, made) = tokio::join!(watch, many::create(&kube, &space.name, BARE));
+        let (assigned, made) =
+            tokio::join!(watch, many::create(&kube, &space.name, families.times(BARE)));
         made?;
-        let addresses = assigned?.first.values().map(|(ip, _)| *ip).collect();
+        let addresses = assigned?.addresses().collect();
         let scene = Scene::of(&lab, space, addresses, INTERVAL).await?;
         scene.play(async |scene| under_traffic(scene, served).await).await
     })
@@ -37,19 +50,21 @@ async fn a_rollout_of_the_speakers_changes_no_mac_and_fails_no_request() -> Resu
 }
 
 /// Services before web servers; all of them reachable.
-async fn serve(space: &TempNamespace) -> Result<Vec<Ipv4Addr>> {
+async fn serve(space: &TempNamespace, families: Families) -> Result<Vec<IpAddr>> {
     let pods = web::deploy(space, 3).await?;
     let mut served = Vec::new();
     for number in 0..SERVED {
-        served.push(space.balance(&format!("web-{number}")).await?.address().await?);
+        let name = format!("web-{number}");
+        let service = space.balance_with(&name, "{}", &families.lines()).await?;
+        served.extend(service.await_count(families.each()).await?);
     }
     for ip in &served {
-        client::curl_reaches(&format!("http://{ip}/index.html"), &pods).await?;
+        client::curl_reaches(&client::page(*ip), &pods).await?;
     }
     Ok(served)
 }
 
-async fn under_traffic(scene: &Scene<'_>, served: Vec<Ipv4Addr>) -> Result<()> {
+async fn under_traffic(scene: &Scene<'_>, served: Vec<IpAddr>) -> Result<()> {
     let begun = scene.now();
     let visitor = Visitor::start(served, REQUESTS_EVERY)?;
     let lab = scene.lab.clone();

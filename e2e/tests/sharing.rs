@@ -57,7 +57,7 @@ async fn dns_answers_over_udp_and_tcp(annotations: &str, more: &str) -> Result<[
         for service in [&tcp, &udp] {
             service.await_event(&Event::node_assigned(&node.name)).await?;
         }
-        let macs = client::arping(SHARED, 3)?;
+        let macs = client::arping(SHARED.into(), 3)?;
         assert_eq!(macs, [node.mac.parse()?; 3], "{}", node.name);
         for service in [&tcp, &udp] {
             let deprecated = service.times_told("deprecatedAnnotation").await?;

@@ -1,7 +1,7 @@
 //! Speakers cannot reach one another, though clients reach them: no address is answered by two.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -56,7 +56,7 @@ async fn a_switch_that_isolates_the_nodes_leaves_one_owner_each() -> Result<()> 
 }
 
 /// The addresses that one of these trails has an answer for in its last two seconds.
-fn answered(observer: &Observer) -> BTreeSet<Ipv4Addr> {
+fn answered(observer: &Observer) -> BTreeSet<IpAddr> {
     let since = observer.now().saturating_sub(QUIET);
     observer.peek(|trace| trace.since(since)).answers.iter().map(|answer| answer.ip).collect()
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -68,7 +68,7 @@ enum Task {
     /// Ask the segment for addresses every 10 ms, and say who answered when.
     Watch {
         #[arg(required = true)]
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<IpAddr>,
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
@@ -201,7 +201,7 @@ fn join(program: &Path) -> Result<ExitCode> {
 }
 
 /// Watches the wire; from the client, where this program starts itself again.
-fn watch(addresses: &[Ipv4Addr], seconds: u64) -> Result<ExitCode> {
+fn watch(addresses: &[IpAddr], seconds: u64) -> Result<ExitCode> {
     let Ok(lab) = Lab::attach() else {
         let this = std::env::current_exe().context("finding this program")?;
         let mut again = inside(CLIENT, this);

@@ -1,6 +1,6 @@
 //! The wire: cables, the switch, and strangers on it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Result;
@@ -61,9 +61,14 @@ pub(super) fn isolate(port: &str, on: bool) -> Result<()> {
 }
 
 /// Adds a host to the segment that owns this address and answers for it, as any kernel does.
-pub fn foreign_host(address: Ipv4Addr) -> Result<(Machine, Fault)> {
+pub fn foreign_host(address: IpAddr) -> Result<(Machine, Fault)> {
     let (machine, fault) = bystander()?;
-    ip(&machine.namespace, &format!("addr add {address}/32 dev eth0\n"))?;
+    let only = match address {
+        IpAddr::V4(_) => format!("{address}/32"),
+        // It does not ask first whether anybody has it.
+        IpAddr::V6(_) => format!("{address}/128 nodad"),
+    };
+    ip(&machine.namespace, &format!("addr add {only} dev eth0\n"))?;
     Ok((machine, fault))
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use socket2::Socket;
 
-use super::arp::{self, Arp, Kind, Mac};
+use super::family::Family;
+use super::said::{Kind, Said};
 use super::{Shared, now};
 use crate::raw;
 use crate::trace::{Announcement, Answer, Late, Trace};
@@ -19,13 +20,15 @@ const LATE: Duration = Duration::from_millis(2);
 
 /// The thread's side.
 pub(super) struct Asker {
-    pub(super) socket: Socket,
-    pub(super) mac: Mac,
-    pub(super) ip: Ipv4Addr,
-    pub(super) addresses: Vec<Ipv4Addr>,
-    pub(super) known: BTreeSet<Ipv4Addr>,
+    /// One or both.
+    pub(super) families: Vec<Family>,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) known: BTreeSet<IpAddr>,
     pub(super) interval: Duration,
 }
+
+/// A frame, and the socket it goes out by.
+type Question<'a> = (&'a Socket, Vec<u8>);
 
 /// What was seen since it was last handed over.
 #[derive(Default)]
@@ -44,8 +47,10 @@ impl Asker {
     pub(super) fn run(&self, shared: &Shared) -> Result<()> {
         // Ahead of the machine's other work: a late observer sees gaps that nobody made.
         raw::prefer_this_thread();
-        let questions: Vec<_> =
-            self.addresses.iter().map(|ip| Arp::request(self.mac, self.ip, *ip)).collect();
+        let question = |ip: &IpAddr| {
+            self.families.iter().find_map(|family| Some((&family.socket, family.question(*ip)?)))
+        };
+        let questions: Vec<Question<'_>> = self.addresses.iter().filter_map(question).collect();
         let mut batch = Batch::default();
         let mut due = Instant::now();
         while !shared.stop.load(Ordering::Relaxed) {
@@ -63,7 +68,7 @@ impl Asker {
             }
             let groups = u32::try_from(questions.len().div_ceil(AT_ONCE)).unwrap_or(1).max(1);
             for (group, begin) in questions.chunks(AT_ONCE).zip(1..) {
-                self.ask(group)?;
+                ask(group)?;
                 self.listen_until(due + self.interval / groups * begin, shared.zero, &mut batch)?;
             }
             due += self.interval;
@@ -81,73 +86,97 @@ impl Asker {
         Ok(())
     }
 
-    fn ask(&self, questions: &[[u8; arp::LENGTH]]) -> Result<()> {
-        for question in questions {
-            match self.socket.send(question) {
-                // A full queue or a downed link is an ask without an answer.
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    return Err(error).context("asking");
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     fn listen_until(&self, due: Instant, zero: Duration, batch: &mut Batch) -> Result<()> {
+        let sockets: Vec<&Socket> = self.families.iter().map(|family| &family.socket).collect();
         let mut frame = [0; 2048];
         loop {
-            match raw::receive(&self.socket, &mut frame) {
-                Ok((length, at)) => {
-                    let arp = frame.get(..length).and_then(Arp::parse);
-                    if let Some(arp) = arp {
-                        self.note(arp, at.saturating_sub(zero), batch);
+            let mut silent = true;
+            for family in &self.families {
+                match raw::receive(&family.socket, &mut frame) {
+                    Ok((length, at)) => {
+                        silent = false;
+                        let said = frame.get(..length).and_then(|frame| family.read(frame));
+                        if let Some(said) = said {
+                            self.note(said, family.own, at.saturating_sub(zero), batch);
+                        }
                     }
+                    // The link went down; the socket works again when it is up.
+                    Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => silent = false,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error).context("listening"),
                 }
-                // The link went down; the socket works again when it is up.
-                Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let left = due.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(());
-                    }
-                    raw::wait_readable(&self.socket, left)?;
-                }
-                Err(error) => return Err(error).context("listening"),
             }
-            if Instant::now() >= due {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 // Frames in a flood must not keep the next question waiting.
                 return Ok(());
             }
+            if silent {
+                raw::wait_readable(&sockets, left)?;
+            }
         }
     }
 
-    fn note(&self, arp: Arp, at: Duration, batch: &mut Batch) {
-        let Arp { kind, frame_source, sender_mac: mac, sender_ip, target_ip } = arp;
+    /// `own`: where it was asked from.
+    fn note(&self, said: Said, own: IpAddr, at: Duration, batch: &mut Batch) {
+        let Said { kind, ip, mac, frame_source, to } = said;
+        if !self.known.contains(&ip) {
+            return;
+        }
         match kind {
-            Kind::Answer if target_ip == self.ip && self.known.contains(&sender_ip) => {
-                batch.answers.push(Answer { at, ip: sender_ip, mac, frame_source });
+            Kind::Answer if to == Some(own) => {
+                batch.answers.push(Answer { at, ip, mac, frame_source });
             }
-            Kind::GratuitousRequest | Kind::GratuitousReply if self.known.contains(&sender_ip) => {
-                batch.announcements.push(Announcement { at, ip: sender_ip, mac, kind });
+            Kind::GratuitousRequest | Kind::GratuitousReply | Kind::Unsolicited | Kind::Probe => {
+                batch.announcements.push(Announcement { at, ip, mac, kind });
             }
-            Kind::Probe if self.known.contains(&target_ip) => {
-                batch.announcements.push(Announcement { at, ip: target_ip, mac, kind });
-            }
-            Kind::Answer
-            | Kind::GratuitousRequest
-            | Kind::GratuitousReply
-            | Kind::Probe
-            | Kind::Question => {}
+            Kind::Answer | Kind::Question => {}
         }
     }
+}
+
+fn ask(questions: &[Question<'_>]) -> Result<()> {
+    for (socket, frame) in questions {
+        match socket.send(frame) {
+            // A full queue or a downed link is an ask without an answer.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return Err(error).context("asking");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn hand_over(trace: &mut Trace, batch: Batch) {
     let Batch { asks, answers, announcements, late } = batch;
     trace.end = asks.last().copied().unwrap_or(trace.end);
     trace.asks.extend(asks);
-    trace.answers.extend(answers);
-    trace.announcements.extend(announcements);
     trace.late.extend(late);
+    merge(&mut trace.answers, answers, |it| it.at);
+    merge(&mut trace.announcements, announcements, |it| it.at);
+}
+
+/// Adds what came by several sockets, each in its own order, to what is in order.
+fn merge<T>(all: &mut Vec<T>, new: Vec<T>, at: impl Fn(&T) -> Duration) {
+    let Some(first) = new.iter().map(&at).min() else { return };
+    let from = all.partition_point(|it| at(it) <= first);
+    all.extend(new);
+    all[from..].sort_by_key(at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_sockets_heard_is_put_in_order() {
+        let times =
+            |all: &[u64]| all.iter().copied().map(Duration::from_millis).collect::<Vec<_>>();
+        let mut all = times(&[1, 5, 9]);
+        merge(&mut all, times(&[10, 11, 8, 9, 12]), |at| *at);
+        assert_eq!(all, times(&[1, 5, 8, 9, 9, 10, 11, 12]));
+        merge(&mut all, vec![], |at| *at);
+        assert_eq!(all.len(), 8);
+    }
 }

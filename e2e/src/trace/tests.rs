@@ -1,7 +1,9 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::*;
 
-const IP: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 1);
-const OTHER: Ipv4Addr = Ipv4Addr::new(172, 17, 255, 2);
+const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 17, 255, 1));
+const OTHER: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd17, 0x255, 0, 0, 0, 0, 0, 2));
 
 fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])

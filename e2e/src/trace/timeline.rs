@@ -2,11 +2,11 @@
 //! when to when, and what was announced.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Announcement, Trace};
-use crate::observer::arp::Kind;
+use crate::observer::Kind;
 
 /// More lines than this per address hide more than they show.
 const LINES: usize = 40;
@@ -25,7 +25,7 @@ fn seconds(time: Duration) -> String {
     format!("{:9.3}", time.as_secs_f64())
 }
 
-fn runs(trace: &Trace, ip: Ipv4Addr) -> Vec<Run> {
+fn runs(trace: &Trace, ip: IpAddr) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for round in trace.rounds(ip) {
         let who: Vec<String> = round.macs.iter().map(|mac| trace.called(*mac)).collect();
@@ -59,6 +59,7 @@ fn said(trace: &Trace, announcement: &Announcement) -> String {
     let what = match announcement.kind {
         Kind::GratuitousRequest => "request",
         Kind::GratuitousReply => "reply",
+        Kind::Unsolicited => "advertisement",
         Kind::Probe => "probe",
         Kind::Answer | Kind::Question => "?",
     };

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::namespace::{ip, output, sysctl};
 use crate::plan::{
-    CLIENT, Machine, OUTSIDE, OUTSIDE_HOST, OUTSIDE_ROUTER, POOL, POOL6, Plan, SWITCH,
+    CLIENT, Machine, OBSERVERS6, OUTSIDE, OUTSIDE_HOST, OUTSIDE_ROUTER, POOL, POOL6, Plan, SWITCH,
 };
 
 /// The client's table for what comes from outside: tests change how it reaches the pool.
@@ -74,7 +74,12 @@ pub fn plug(machine: &Machine) -> Result<()> {
          addr add {address}/24 dev eth0\n\
          addr add {ip6}/64 dev eth0 nodad\n"
         ),
-    )
+    )?;
+    // An answer to an observer, unlike one in ARP, is a packet like any other, and these machines
+    // forward: it would be sent back, with a redirect, and asked for. A rule, since the kernel
+    // takes link-local addresses from no route that names another interface, as a blackhole does.
+    let rule = ["-n", namespace, "-6", "rule", "add", "to", OBSERVERS6, "blackhole"];
+    output(Command::new("ip").args(rule)).map(drop)
 }
 
 /// Unplugs a machine that [`plug`] made.
