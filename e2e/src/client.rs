@@ -63,7 +63,8 @@ fn bracketed_macs(text: &str) -> Vec<Mac> {
         .collect()
 }
 
-/// The MACs that answer `ndisc6` within a second, in order of arrival. For IPv6.
+/// The MACs that answer `ndisc6` within a second, each once: to it an announcement in that second is
+/// an answer too. For IPv6.
 pub fn ndisc6(ip: IpAddr) -> Result<Vec<Mac>> {
     ensure!(ip.is_ipv6(), "there is no neighbour discovery for {ip}");
     let mut command = inside(CLIENT, "ndisc6");
@@ -74,7 +75,10 @@ pub fn ndisc6(ip: IpAddr) -> Result<Vec<Mac>> {
     let text = String::from_utf8_lossy(&printed.stdout);
     let silent = printed.status.code() == Some(2);
     ensure!(printed.status.success() || silent, "{}", String::from_utf8_lossy(&printed.stderr));
-    text.lines().map(str::parse).collect()
+    let mut macs = text.lines().map(str::parse).collect::<Result<Vec<Mac>>>()?;
+    macs.sort_unstable();
+    macs.dedup();
+    Ok(macs)
 }
 
 /// What the client's neighbour cache holds for an address.

@@ -25,7 +25,7 @@ use self::family::Family;
 use crate::cluster::Lab;
 use crate::plan::{FIRST_OBSERVER, Machine, observer6};
 use crate::trace::Trace;
-use crate::wait::{Look, until};
+use crate::wait::{Look, SOON, until};
 
 pub use self::said::{Kind, Mac, Said};
 
@@ -120,6 +120,17 @@ impl Observer {
                 Ok(()) => Look::Seen(()),
                 Err(why) => Look::NotYet(why),
             })
+        })
+        .await
+    }
+
+    /// Waits until nobody has announced anything for this long: a first announcement is repeated for
+    /// some seconds.
+    pub async fn hush(&self, quiet: Duration) -> Result<()> {
+        until(SOON, &format!("{quiet:?} without an announcement"), async || {
+            let last = self.peek(|trace| trace.announcements.last().copied());
+            let silence = self.now().saturating_sub(last.map_or(Duration::ZERO, |it| it.at));
+            Ok(Look::when((silence >= quiet).then_some(()), || format!("{last:?}")))
         })
         .await
     }
