@@ -38,9 +38,9 @@ async fn the_command_follows_a_node_until_it_is_drained_and_takes_the_mark_off()
         let last = told.lines().last().unwrap_or_default();
         ensure!(last.starts_with(&format!("{node} is drained")), "{told}");
         speakers::await_state(&scene.client, node, "Drained").await?;
-        left(scene, &old).await?;
+        trial::left(scene, &old).await?;
         let trace = scene.judged(marked)?;
-        ensure_handed_over(&trace, &old)?;
+        trial::ensure_handed_over(&trace, &old)?;
 
         let told = plugin::run(scene.lab, &["undrain", node])?;
         let last = told.lines().last().unwrap_or_default();

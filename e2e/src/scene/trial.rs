@@ -92,7 +92,7 @@ pub async fn drained(scene: &Scene<'_>, key: &str, state: &str) -> Result<Trace>
 }
 
 /// Waits until somebody else answers for all that this node had.
-async fn left(scene: &Scene<'_>, old: &Holder) -> Result<()> {
+pub async fn left(scene: &Scene<'_>, old: &Holder) -> Result<()> {
     until(SETTLED, "others to answer for all addresses", async || {
         let now = scene.holders()?.into_iter().find(|it| it.mac == old.mac);
         let still = now.map_or(0, |it| it.owned.len());
@@ -104,7 +104,7 @@ async fn left(scene: &Scene<'_>, old: &Holder) -> Result<()> {
 
 /// Every address that moved did so without a moment's silence: answered by at least one all the
 /// time, by two for a moment at most, announced by the new owner before the old one stopped.
-fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
+pub fn ensure_handed_over(trace: &Trace, old: &Holder) -> Result<()> {
     ensure_no_two_unanswered(trace)?;
     ensure_one_answerer(trace, OVERLAP)?;
     for &ip in &old.owned {
