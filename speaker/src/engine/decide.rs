@@ -66,6 +66,16 @@ impl Engine {
             self.stand_all(fresh, now, effects);
         }
         if let Some(peers) = &self.peers {
+            for address in self.pending.take_retold(now) {
+                match peers.owner_of(&address) {
+                    Some(owner) if owner != peers.book().me() => {
+                        self.pending.part_with(address, owner.clone(), now);
+                    }
+                    // Perhaps of one that is still missing.
+                    None if peers.misses_some() => self.pending.part_blindly(address),
+                    Some(_) | None => {}
+                }
+            }
             for winner in self.pending.take_sought() {
                 peers.seek(&winner, effects);
             }
@@ -140,11 +150,7 @@ impl Engine {
         if touched.returned {
             let all_are_there = !peers.misses_some();
             self.announced_again.extend(self.pending.claimed_blindly(all_are_there));
-            for address in self.pending.take_parted_blindly() {
-                if let Some(owner) = peers.owner_of(&address).filter(|owner| *owner != book.me()) {
-                    self.pending.part_with(address, owner.clone(), now);
-                }
-            }
+            self.pending.retell_soon(now);
         }
         for node in &touched.members {
             let held = book.of(node).into_iter().flat_map(|it| it.holdings.keys());

@@ -52,6 +52,8 @@ pub(super) struct Pending {
     parted: Vec<Parted>,
     /// What was given up while somebody was missing: the clients there have not heard of that either.
     parted_blindly: BTreeSet<IpAddr>,
+    /// When they are told, since somebody is back.
+    retold_at: Option<Moment>,
 }
 
 #[derive(Debug, Default)]
@@ -290,7 +292,11 @@ impl Pending {
         let probes = self.groups.values().filter_map(|affair| affair.probe.as_ref());
         let probes = probes.filter_map(|probe| Some(probe.began + *PROBES.get(probe.sent)?));
         let parted = self.parted.iter().map(Parted::told_by);
-        probes.chain(parted).chain(self.alarms.first().map(|(when, _)| *when)).min()
+        probes
+            .chain(parted)
+            .chain(self.retold_at)
+            .chain(self.alarms.first().map(|(when, _)| *when))
+            .min()
     }
 }
 

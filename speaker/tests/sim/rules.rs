@@ -163,7 +163,10 @@ impl World {
             if fault.bereaves().is_some_and(involved) && clean && !ordered {
                 // Its return shows no second MAC.
                 limit = AT_ONCE;
-            } else if fault.blinds() || (fault.bereaves().is_some_and(involved) && !clean) {
+            } else if fault.blinds()
+                || self.leaves_no_words(fault, since)
+                || (fault.bereaves().is_some_and(involved) && !clean)
+            {
                 excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
             } else if matches!(fault, Fault::Share(..)) {
                 // Two groups become one as soon as the agents of both owners are there.
@@ -184,6 +187,13 @@ impl World {
             let text = format!("{address} answered by {who} for {for_ms} ms of {bound}");
             self.broken(which, text);
         }
+    }
+
+    /// Whether frames are blocked everywhere while this blocks the mesh: then only ARP is left, and
+    /// claims cannot be compared.
+    fn leaves_no_words(&self, fault: &Fault, since: At) -> bool {
+        let no_frames = |it: &Episode| it.fault == Fault::NoFrames && it.touches(since, self.now);
+        matches!(fault, Fault::MeshCut(_) | Fault::NoMesh) && self.episodes.values().any(no_frames)
     }
 
     /// Whether a change to Services is about `address`.

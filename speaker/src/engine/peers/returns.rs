@@ -156,8 +156,8 @@ impl Peers {
         }
     }
 
-    /// Tells `node`, which is back, what it may have missed: this member's own changes, and whose
-    /// node lives though its agent cannot say so.
+    /// Tells `node`, which is back, what it may have missed: this member's own changes, and of those
+    /// whose node lives though their agent cannot say so, that, and what they said last.
     fn bring_up_to_date(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
         let version = self.book.mine().version;
         self.tell(node, Word::Hello { version }, effects);
@@ -168,6 +168,11 @@ impl Peers {
                 let hung_up = self.hung_up(&missing);
                 self.tell(node, Word::Verdict { whom, gone: false, hung_up }, effects);
             }
+        }
+        let mut known = self.book.digest(&self.lives);
+        known.retain(|entry| self.lives.of(&entry.node) == Life::Away);
+        if !known.is_empty() {
+            self.tell(node, Word::Digest { known, reply: false }, effects);
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::moment::Moment;
 /// So long it is waited for word of where the winner of an address is.
 const PARTING_WITHIN: Duration = Duration::from_secs(1);
 
+/// After a return it takes a moment until all statements are known; what is told before that may be
+/// wrong.
+const SETTLING: Duration = Duration::from_millis(300);
+
 /// An address that was given up.
 #[derive(Debug)]
 pub(super) struct Parted {
@@ -40,8 +44,19 @@ impl Pending {
         self.parted_blindly.insert(address);
     }
 
-    /// A member is back: what was given up in its absence.
-    pub(in crate::engine) fn take_parted_blindly(&mut self) -> BTreeSet<IpAddr> {
+    /// A member is back: soon it will be known who has what, and told.
+    pub(in crate::engine) fn retell_soon(&mut self, now: Moment) {
+        if !self.parted_blindly.is_empty() {
+            self.retold_at = Some(now + SETTLING);
+        }
+    }
+
+    /// What was given up while somebody was missing and is to be told now.
+    pub(in crate::engine) fn take_retold(&mut self, now: Moment) -> BTreeSet<IpAddr> {
+        if self.retold_at.is_none_or(|at| now < at) {
+            return BTreeSet::new();
+        }
+        self.retold_at = None;
         std::mem::take(&mut self.parted_blindly)
     }
 

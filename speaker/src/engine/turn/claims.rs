@@ -87,7 +87,10 @@ impl Turn<'_> {
 
     pub(super) fn drop_all(&mut self, group: &Group) {
         for address in &group.addresses {
-            self.peers.book_mut().hold(*address, None);
+            if self.peers.book_mut().hold(*address, None) && self.peers.misses_some() {
+                // Whoever has it is out of sight: clients are told when that one is seen.
+                self.pending.part_blindly(*address);
+            }
         }
     }
 }

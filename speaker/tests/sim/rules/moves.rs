@@ -8,7 +8,7 @@ use crds::model::ids::MacAddr;
 use super::{BEGINNING, CLEAN};
 use crate::fault::{Episode, Fault};
 use crate::node::{self, NodeId};
-use crate::time::At;
+use crate::time::{At, MS};
 use crate::world::World;
 
 impl World {
@@ -25,6 +25,7 @@ impl World {
             || may_move_together(&context, from, to)
             || self.are_all_troubled(&context, from)
             || self.unites(address, to)
+            || self.inherited_together(&context, client, address)
         {
             return;
         }
@@ -46,6 +47,16 @@ impl World {
         };
         let text = format!("{address} moved from {} to {} without need", place(from), place(to));
         self.broken(invariant, text);
+    }
+
+    /// Whether two inherited it from several dead in the same few milliseconds, each before it heard
+    /// of the other.
+    fn inherited_together(&self, context: &[&Episode], client: usize, address: IpAddr) -> bool {
+        let deaths = context.iter().filter(|episode| episode.fault.bereaves().is_some());
+        let moves = self.judge.ledger.moves.iter().rev();
+        let mut moves = moves.filter(|moved| moved.client == client && moved.address == address);
+        let before = moves.nth(1);
+        deaths.count() > 1 && before.is_some_and(|moved| self.now - moved.at <= 5 * MS)
     }
 
     /// Whether all agents were away at some time, that of the owner among them: those who are back
@@ -85,6 +96,7 @@ impl World {
         // Agents that all start anew know who had what by the records alone.
         let forgets = *fault == Fault::RestartAll && !self.records_are_true(episode.begin);
         fault.blinds()
+            || self.leaves_no_words(fault, episode.begin)
             || forgets
             || fault.bereaves().is_some_and(leaves)
             || fault.empties().is_some_and(leaves)
