@@ -219,6 +219,29 @@ pub fn own_namespace() -> Option<String> {
 mod tests {
     use super::*;
 
+    /// MetalLB's flags: name, default, and the environment variable that stands for it.
+    const METALLBS: [(&str, &str, Option<&str>); 19] = [
+        ("port", "9120", None),
+        ("namespace", "", Some("METALLB_NAMESPACE")),
+        ("ml-secret-name", "", Some("METALLB_ML_SECRET_NAME")),
+        ("deployment", "", Some("METALLB_DEPLOYMENT")),
+        ("pod-name", "controller", Some("METALLB_POD_NAME")),
+        ("log-level", "info", None),
+        ("pprof-bind-address", "", None),
+        ("health-probe-port", "17472", None),
+        ("disable-cert-rotation", "false", None),
+        ("cert-dir", "/tmp/k8s-webhook-server/serving-certs", None),
+        ("cert-service-name", "metallb-webhook-service", None),
+        ("webhook-secret", "metallb-webhook-cert", None),
+        ("webhook-mode", "enabled", None),
+        ("webhook-http2", "false", None),
+        ("lb-class", "", None),
+        ("tls-min-version", "", None),
+        ("tls-cipher-suites", "", None),
+        ("tls-curve-preferences", "", None),
+        ("metrics-cert-dir", "", None),
+    ];
+
     fn parse(flags: &[&str]) -> Args {
         let args = ["controller"].iter().chain(flags).map(OsString::from);
         Args::parse_from(normalise(args))
@@ -286,5 +309,43 @@ mod tests {
             let config = args.check(None).unwrap();
             assert_eq!((config.webhook.is_some(), config.is_idle), (webhook, is_idle), "{mode}");
         }
+    }
+
+    #[test]
+    fn metallbs_flags_have_its_defaults_and_its_environment() {
+        let command = <Args as clap::CommandFactory>::command();
+        for (name, default, env) in METALLBS {
+            let mut flags = command.get_arguments();
+            let flag = flags.find(|flag| flag.get_long() == Some(name)).expect(name);
+            let ours = flag.get_default_values().first().and_then(|value| value.to_str());
+            assert_eq!(ours.unwrap_or_default(), default, "{name}");
+            assert_eq!(flag.get_env().and_then(|name| name.to_str()), env, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_flag_is_described() {
+        let page = include_str!("../../docs/reference/flags.md");
+        let command = <Args as clap::CommandFactory>::command();
+        for flag in command.get_arguments().filter(|flag| flag.get_id() != "bgp_type") {
+            let Some(name) = flag.get_long() else { continue };
+            assert!(page.contains(&format!("`--{name}`")), "--{name} is not in flags.md");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_metallb_is_accepted_in_gos_syntax() {
+        for (name, default, _) in METALLBS {
+            for dashes in ["-", "--"] {
+                let flag = format!("{dashes}{name}={default}");
+                let config = parse(&[&flag]).check(Some("x".to_owned()));
+                // An empty namespace is none.
+                assert_eq!(config.is_err(), name == "namespace", "{flag}");
+                assert!(config.is_err() || config.unwrap().ignored.is_empty(), "{flag}");
+            }
+        }
+        let config = parse(&["--namespace=x", "-pprof-bind-address=:6060", "--webhook-http2"]);
+        let ignored = config.check(None).unwrap().ignored;
+        assert_eq!(ignored, ["pprof-bind-address", "webhook-http2"]);
     }
 }

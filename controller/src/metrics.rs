@@ -224,6 +224,30 @@ mod tests {
     }
 
     #[test]
+    fn series_have_metallbs_names_and_labels() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let v4 = Count { capacity: 9, assigned: 2 };
+        let v6 = Count { capacity: 4, assigned: 1 };
+        metrics.show_usage(&[("p".into(), Usage { v4, v6 })]);
+        let shown = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for line in [
+            "metallb_allocator_addresses_total{pool=\"p\"} 13",
+            "metallb_allocator_addresses_in_use_total{pool=\"p\"} 3",
+            "metallb_allocator_ipv4_addresses_total{pool=\"p\"} 9",
+            "metallb_allocator_ipv4_addresses_in_use_total{pool=\"p\"} 2",
+            "metallb_allocator_ipv6_addresses_total{pool=\"p\"} 4",
+            "metallb_allocator_ipv6_addresses_in_use_total{pool=\"p\"} 1",
+            "metallb_k8s_client_updates_total 0",
+            "metallb_k8s_client_update_errors_total 0",
+            "metallb_k8s_client_config_loaded_bool 0",
+            "metallb_k8s_client_config_stale_bool 0",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+        }
+    }
+
+    #[test]
     fn who_leads_no_more_shows_nothing_of_the_cluster() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap();

@@ -229,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn objects_are_called_and_labelled_as_metallbs() {
+        let controller = blank(&Judge::controller());
+        assert_eq!(controller.metadata.name.as_deref(), Some("controller"));
+        let labels = json!({"metallb.io/component-type": "controller"});
+        assert_eq!(json!(controller.metadata.labels), labels);
+        let judge = Judge::speaker("n1", None);
+        let speaker = blank(&judge);
+        assert_eq!(speaker.metadata.name.as_deref(), Some("speaker-n1"));
+        let labels = json!({"metallb.io/component-type": "speaker", "metallb.io/node-name": "n1"});
+        assert_eq!(json!(speaker.metadata.labels), labels);
+        let conditions = (Judge::controller().condition, judge.condition);
+        assert_eq!(conditions, ("poolReconcilerValid", "configReconcilerValid"));
+    }
+
+    #[test]
     fn a_status_that_says_the_same_is_the_same_later_on() {
         let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
         for problems in [Vec::new(), vec![problem()]] {

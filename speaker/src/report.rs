@@ -178,7 +178,7 @@ impl Reporter {
                 Ok(None)
             }
             Step::Create { interfaces, claim } => {
-                let object = self.object(service, claim);
+                let object = object(&self.node, self.owner.clone(), service, claim);
                 let object = api.create(&PostParams::default(), &object).await?;
                 let name = object.metadata.name.unwrap_or_default();
                 self.patch(api, name, service, interfaces).await
@@ -195,24 +195,6 @@ impl Reporter {
                 Ok(_) => Ok(Some((name, None))),
             },
         }
-    }
-
-    fn object(&self, service: &ServiceKey, claim: u64) -> ServiceL2Status {
-        let mut object =
-            ServiceL2Status::new("", crds::api::v1beta1::ServiceL2StatusBody::default());
-        let labels = [
-            (l2_status::NODE, &self.node),
-            (l2_status::SERVICE_NAME, &service.name),
-            (l2_status::SERVICE_NAMESPACE, &service.namespace),
-        ];
-        object.metadata = ObjectMeta {
-            generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
-            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.clone())).into()),
-            annotations: (claim > 0).then(|| [(CLAIM.to_owned(), claim.to_string())].into()),
-            owner_references: self.owner.clone().map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        };
-        object
     }
 
     /// Writes the status of the object `name`; gives what is there afterwards.
@@ -247,6 +229,29 @@ impl Reporter {
     }
 }
 
+/// The object that says that `node` announces `service`, without its status, which is written apart.
+fn object(
+    node: &str,
+    owner: Option<OwnerReference>,
+    service: &ServiceKey,
+    claim: u64,
+) -> ServiceL2Status {
+    let mut object = ServiceL2Status::new("", crds::api::v1beta1::ServiceL2StatusBody::default());
+    let labels = [
+        (l2_status::NODE, node),
+        (l2_status::SERVICE_NAME, &service.name),
+        (l2_status::SERVICE_NAMESPACE, &service.namespace),
+    ];
+    object.metadata = ObjectMeta {
+        generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
+        labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+        annotations: (claim > 0).then(|| [(CLAIM.to_owned(), claim.to_string())].into()),
+        owner_references: owner.map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    };
+    object
+}
+
 /// What is there after a patch of the object `name`: what the API server says, or nothing.
 fn after(
     name: String,
@@ -274,4 +279,27 @@ pub(crate) fn about_service(service: &ServiceKey, uid: &str) -> ObjectReference 
 /// Whether somebody else has deleted the object.
 fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_object_is_called_and_labelled_as_metallbs() {
+        let owner = OwnerReference { kind: "DaemonSet".to_owned(), ..OwnerReference::default() };
+        let service = ServiceKey::new("default", "web");
+        let object = object("n1", Some(owner.clone()), &service, 7);
+        let metadata = serde_json::to_value(&object.metadata).unwrap();
+        assert_eq!(metadata["generateName"], "l2-");
+        let labels = json!({
+            "metallb.io/node": "n1",
+            "metallb.io/service-name": "web",
+            "metallb.io/service-namespace": "default",
+        });
+        assert_eq!(metadata["labels"], labels);
+        assert_eq!(metadata["annotations"], json!({"ferrolb.io/claim": "7"}));
+        assert_eq!(object.metadata.owner_references, Some(vec![owner]));
+        assert_eq!(object.status, None);
+    }
 }

@@ -50,6 +50,7 @@ use crate::watch;
 
 mod conflicts;
 mod drive;
+mod journal;
 mod memory;
 mod shell;
 mod sources;
@@ -172,7 +173,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         metrics,
         reports,
         said,
-        announced: BTreeSet::new(),
+        journal: journal::Journal::default(),
         standing: State::default(),
         knocked: BTreeSet::new(),
     };

@@ -129,7 +129,28 @@ mod tests {
     fn texts_are_those_people_search_for() {
         let key = |name| ServiceKey::new("ns", name);
         for (refusal, text) in [
+            (Refusal::NoPool, "no available IPs"),
             (Refusal::Exhausted, "no available IPs"),
+            (Refusal::PoolExhausted("p".into()), "no available IPs in pool p"),
+            (
+                Refusal::PoolExhaustedDual("p".into()),
+                "no available IPs in pool p for dual IPFamily",
+            ),
+            (Refusal::UnknownPool("p".into()), "unknown pool \"p\""),
+            (Refusal::PoolNotCompatible("p".into()), "pool p not compatible for ip assignment"),
+            (
+                Refusal::FamilyMismatch(ips(&["fc00::1"])),
+                "requested loadBalancer IP(s) [\"fc00::1\"] does not match the ipFamily of the service",
+            ),
+            (
+                Refusal::AskedTwice,
+                "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP",
+            ),
+            (Refusal::InvalidField("raw".to_owned()), "invalid spec.loadBalancerIP \"raw\""),
+            (
+                Refusal::TooMany(ips(&["1.2.3.4", "fc00::1", "fc00::2"])),
+                "IPFamilyForAddresses: invalid ips length 3 [\"1.2.3.4\" \"fc00::1\" \"fc00::2\"]",
+            ),
             (
                 Refusal::OutsideEveryPool(ips(&["1.2.3.4"])),
                 "[\"1.2.3.4\"] is not allowed in config",

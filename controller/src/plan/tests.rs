@@ -193,3 +193,32 @@ fn refusals_of_other_kinds_have_their_own_reasons() {
     let text = "Service requires dual stack but not enough clusterips [10.0.0.1]";
     assert_eq!(texts(&events), [("not enough clusterips", text)]);
 }
+
+#[test]
+fn a_second_address_that_cannot_be_had_is_told_and_the_first_is_kept() {
+    let facts = facts(&["192.0.2.1"], Some("p"));
+    let mut settled = settled(&["192.0.2.1"], News::None);
+    settled.refusal = Some(Refusal::PoolExhausted("p".into()));
+    let events = super::events(&facts, &settled, None);
+    let text = "cannot assign additional IP in PreferDualStack: no available IPs in pool p";
+    assert_eq!(texts(&events), [("AdditionalAssignFailed", text)]);
+    assert_eq!(events[0].severity, Severity::Normal);
+    assert_eq!(super::events(&facts, &settled, settled.refusal.as_ref()), []);
+}
+
+#[test]
+fn severities_are_metallbs() {
+    let facts = facts(&["192.0.2.1"], Some("p"));
+    let mut settled = settled(&["192.0.2.1"], News::Assigned);
+    let why = Why::NotAllowed(Refusal::OutsideEveryPool(ips(&["192.0.2.9"])));
+    settled.lost = Some(Lost { addresses: ips(&["192.0.2.9"]), why });
+    let facts = Facts { deprecated: vec!["metallb.universe.tf/address-pool".to_owned()], ..facts };
+    let events = super::events(&facts, &settled, None);
+    let told: Vec<_> = events.iter().map(|event| (event.reason, event.severity)).collect();
+    let expected = [
+        ("ClearAssignment", Severity::Normal),
+        ("IPAllocated", Severity::Normal),
+        ("deprecatedAnnotation", Severity::Warning),
+    ];
+    assert_eq!(told, expected);
+}

@@ -70,6 +70,33 @@ fn the_class_must_be_equal() {
     }
 }
 
+/// Changing the type also takes the class away, so a controller of a class must look at the type
+/// first, or what it gave would never come back (weakness C9).
+#[test]
+fn a_service_that_is_no_load_balancer_any_more_is_known_as_such_whatever_our_class() {
+    for ours in [None, Some("x")] {
+        let asks = facts(&service(json!({"spec": {"type": "ClusterIP"}})), ours).asks;
+        assert_eq!(asks, Asks::Nothing(Skip::NotLoadBalancer), "{ours:?}");
+    }
+    let nameless = service(json!({"spec": {"clusterIP": "", "clusterIPs": []}}));
+    assert_eq!(facts(&nameless, None).asks, Asks::Nothing(Skip::NoClusterIps));
+}
+
+#[test]
+fn each_annotation_is_read_by_presence() {
+    let both = |name: &str| {
+        json!({
+            format!("metallb.io/{name}"): "",
+            format!("metallb.universe.tf/{name}"): "192.0.2.5",
+        })
+    };
+    assert_eq!(request(&annotated(&both("loadBalancerIPs"))).wanted, Wanted::Any);
+    assert_eq!(request(&annotated(&both("allow-shared-ip"))).sharing, None);
+    // The one that says where an address came from is never read under its old name.
+    let old = json!({"metallb.universe.tf/ip-allocated-from-pool": "p"});
+    assert_eq!(facts(&annotated(&old), None).held.pool, None);
+}
+
 #[test]
 fn both_annotation_prefixes_count_and_the_current_one_wins_by_presence() {
     for (annotations, expected) in [

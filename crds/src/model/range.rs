@@ -124,8 +124,10 @@ impl AddressRange {
             return Self::parse_ends(text, start.trim(), end.trim());
         }
         let invalid = || InvalidRange::Cidr(text.to_owned());
-        // IpNetwork would read a bare address as a /32; a prefix length is required here.
-        if !text.contains('/') {
+        // IpNetwork would read a bare address as a /32, and a netmask or a sign after the slash.
+        // MetalLB takes only a prefix length, and could not read such a pool back.
+        let length = text.split_once('/').map(|(_, length)| length);
+        if length.is_none_or(|length| !length.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(invalid());
         }
         let net: IpNetwork = text.parse().map_err(|_| invalid())?;
@@ -235,6 +237,10 @@ mod tests {
             ("192.0.2.1", "invalid CIDR \"192.0.2.1\""),
             ("", "invalid CIDR \"\""),
             ("192.0.2.0/33", "invalid CIDR \"192.0.2.0/33\""),
+            ("192.0.2.0/255.255.255.0", "invalid CIDR \"192.0.2.0/255.255.255.0\""),
+            ("192.0.2.0/+24", "invalid CIDR \"192.0.2.0/+24\""),
+            ("192.0.2.0/", "invalid CIDR \"192.0.2.0/\""),
+            (" 192.0.2.0/24", "invalid CIDR \" 192.0.2.0/24\""),
             ("foo-192.0.2.1", "invalid IP range \"foo-192.0.2.1\": invalid start IP \"foo\""),
             ("192.0.2.1-", "invalid IP range \"192.0.2.1-\": invalid end IP \"\""),
             (

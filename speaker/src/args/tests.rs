@@ -1,5 +1,31 @@
 use super::*;
 
+/// MetalLB's flags: name, default, and the environment variable that stands for it.
+const METALLBS: [(&str, &str, Option<&str>); 22] = [
+    ("namespace", "", Some("METALLB_NAMESPACE")),
+    ("log-level", "info", None),
+    ("port", "9120", None),
+    ("pprof-bind-address", "", None),
+    ("health-probe-port", "17472", None),
+    ("lb-class", "", None),
+    ("pod-name", "", Some("METALLB_POD_NAME")),
+    ("tls-min-version", "", None),
+    ("tls-cipher-suites", "", None),
+    ("tls-curve-preferences", "", None),
+    ("metrics-cert-dir", "", None),
+    ("node-name", "", Some("METALLB_NODE_NAME")),
+    ("host", "", Some("METALLB_HOST")),
+    ("ml-bindaddr", "", Some("METALLB_ML_BIND_ADDR")),
+    ("ml-bindport", "7946", Some("METALLB_ML_BIND_PORT")),
+    ("ml-labels", "", Some("METALLB_ML_LABELS")),
+    ("ml-secret-key-path", "", Some("METALLB_ML_SECRET_KEY_PATH")),
+    ("ml-wan-config", "", None),
+    ("ignore-exclude-lb", "false", None),
+    ("bgp-debounce-timeout", "", Some("METALLB_BGP_DEBOUNCE_TIMEOUT")),
+    ("frrk8s-namespace", "", Some("FRRK8S_NAMESPACE")),
+    ("frrk8s-secret-passthrough", "", None),
+];
+
 fn check(args: &[&str]) -> Result<Config, String> {
     let always = ["speaker", "--node-name=n1", "--namespace=metallb-system"];
     let all = always.iter().chain(args).map(OsString::from);
@@ -84,4 +110,26 @@ fn flags_that_are_shared_leave_the_help_as_it_is() {
     let ignored = help.find("without effect").unwrap();
     assert!(help.find("--metrics-cert-dir").unwrap() < ignored, "{help}");
     assert!(help.find("--pprof-bind-address").unwrap() > ignored, "{help}");
+}
+
+#[test]
+fn metallbs_flags_have_its_defaults_and_its_environment() {
+    let command = <Args as clap::CommandFactory>::command();
+    for (name, default, env) in METALLBS {
+        let mut flags = command.get_arguments();
+        let flag = flags.find(|flag| flag.get_long() == Some(name)).expect(name);
+        let ours = flag.get_default_values().first().and_then(|value| value.to_str());
+        assert_eq!(ours.unwrap_or_default(), default, "{name}");
+        assert_eq!(flag.get_env().and_then(|name| name.to_str()), env, "{name}");
+    }
+}
+
+#[test]
+fn every_flag_is_described() {
+    let page = include_str!("../../../docs/reference/flags.md");
+    let command = <Args as clap::CommandFactory>::command();
+    for flag in command.get_arguments() {
+        let Some(name) = flag.get_long() else { continue };
+        assert!(page.contains(&format!("`--{name}`")), "--{name} is not in flags.md");
+    }
 }

@@ -46,6 +46,8 @@ fn series_come_and_go_with_what_they_are_about() {
     for line in [
         "metallb_layer2_requests_received{ip=\"192.0.2.1\"} 1",
         "metallb_layer2_responses_sent{ip=\"192.0.2.1\"} 0",
+        "metallb_layer2_gratuitous_sent{ip=\"192.0.2.1\"} 0",
+        "metallb_k8s_client_update_errors_total 0",
         "metallb_speaker_announced{ip=\"192.0.2.1\",node=\"n1\",protocol=\"layer2\",service=\"default/web\"} 1",
         "metallb_k8s_client_config_loaded_bool 1",
         "metallb_k8s_client_config_stale_bool 0",

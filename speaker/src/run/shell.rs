@@ -8,6 +8,7 @@ use crds::model::ids::{NodeName, ServiceKey};
 use tokio::sync::mpsc;
 
 use super::conflicts::Conflicts;
+use super::journal::Journal;
 use crate::announce::table::Table;
 use crate::engine::{Description, Effect, Standing, State};
 use crate::io::attendance::Attendance;
@@ -31,8 +32,8 @@ pub(super) struct Shell {
     pub(super) conflicts: Conflicts,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) said: mpsc::UnboundedSender<Said>,
-    /// The Services announced, for the log.
-    pub(super) announced: BTreeSet<ServiceKey>,
+    /// What is announced, for the log.
+    pub(super) journal: Journal,
     /// How the speaker stood when it was last told, for the log.
     pub(super) standing: State,
     /// Who has been knocked at since the members last changed, for the log.
@@ -154,6 +155,7 @@ impl Shell {
     }
 
     fn log(&mut self, service: &ServiceKey, standing: Option<&Standing>) {
+        let withdrawn = self.journal.note(service, standing);
         let reason = match standing {
             Some(Standing::Announced(announcement)) => {
                 let ips = kit::telemetry::json(&announcement.addresses);
@@ -162,8 +164,10 @@ impl Shell {
                     event = "serviceAnnounced", service = %service, ips = ips.as_slice(), pool,
                     protocol = "layer2", "service has IP, announcing"
                 );
-                self.announced.insert(service.clone());
-                return;
+                if withdrawn.is_empty() {
+                    return;
+                }
+                "loadBalancerIPChanged"
             }
             Some(Standing::Deputising { owner, macs: _, announcement }) => {
                 let ips = kit::telemetry::json(&announcement.addresses);
@@ -176,13 +180,14 @@ impl Shell {
             Some(Standing::Silent(why)) => why.reason(),
             None => "serviceDeleted",
         };
-        if self.announced.remove(service) {
-            tracing::info!(
-                event = "serviceWithdrawn", service = %service, reason, protocol = "layer2",
-                "withdrawing service announcement"
-            );
-        } else {
+        if withdrawn.is_empty() {
             tracing::debug!(service = %service, reason, "not announced from here");
+        } else {
+            let ip = kit::telemetry::json(&withdrawn);
+            tracing::info!(
+                event = "serviceWithdrawn", service = %service, ip = ip.as_slice(), reason,
+                protocol = "layer2", "withdrawing service announcement"
+            );
         }
     }
 }

@@ -283,3 +283,20 @@ fn check_finds_a_ledger_that_is_wrong() {
     let elsewhere = super::Config::default();
     assert_eq!(good.check(&elsewhere), Err(Broken::Outside(key("a"), ip("192.0.2.0"))));
 }
+
+#[test]
+fn of_two_families_the_primary_one_goes_first_and_a_pinned_pool_before_an_open_one() {
+    let pinned_six = pinned(pool("z-six", &["fd00::/127"]), 0, &["default"]);
+    let mixed = config([pool("both", &["10.0.0.0/31", "fc00::/127"]), pinned_six]);
+    let mut ledger = Ledger::default();
+    let prefer =
+        |name: &str, primary| request(name).needs(Need::Dual { policy: Policy::Prefer, primary });
+    let given = assign(&mut ledger, &mixed, &prefer("a", Family::V6));
+    assert_eq!(given, Ok(ips(&["fd00::"])), "from its own pool, though it has one family only");
+    let single = config([pool("a-four", &["10.0.0.0/31"]), pool("b-six", &["fd00::/127"])]);
+    let mut ledger = Ledger::default();
+    for (primary, expected) in [(Family::V6, "fd00::"), (Family::V4, "10.0.0.0")] {
+        let name = format!("{primary:?}");
+        assert_eq!(first_of(&mut ledger, &single, &prefer(&name, primary)), expected);
+    }
+}

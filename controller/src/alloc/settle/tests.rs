@@ -126,3 +126,85 @@ fn the_last_pool_takes_everything_along() {
     assert_eq!(settled.refusal, Some(Refusal::NoPool));
     assert!(settled.lost.is_some());
 }
+
+#[test]
+fn an_address_of_another_family_than_the_cluster_ips_is_given_up() {
+    let config = config([pool("p", &["10.0.0.0/24", "fc00::/64"])]);
+    let mut ledger = Ledger::default();
+    let settled = settle(&mut ledger, &config, &request("a"), &held(&["fc00::7"]));
+    assert_eq!(addresses(&settled), ["10.0.0.0"]);
+    assert_eq!(settled.lost.unwrap().why, Why::OtherFamily);
+}
+
+#[test]
+fn a_second_address_that_is_not_left_is_refused_and_the_first_is_kept() {
+    let config = config([pool("p", &["10.0.0.0/24", "fc00::/128"])]);
+    let mut ledger = Ledger::default();
+    let other = request("b").needs(Need::Single(crds::model::range::Family::V6));
+    settle(&mut ledger, &config, &other, &Held::default());
+    let request = request("a").dual(Policy::Prefer);
+    let settled = settle(&mut ledger, &config, &request, &held(&["10.0.0.7"]));
+    assert_eq!(addresses(&settled), ["10.0.0.7"]);
+    assert_eq!(settled.refusal, Some(Refusal::PoolExhausted("p".into())));
+}
+
+#[test]
+fn a_second_address_is_not_fetched_from_another_pool() {
+    let config = config([pool("p", &["10.0.0.0/24"]), pool("q", &["10.1.0.0/24", "fc00::/64"])]);
+    let mut ledger = Ledger::default();
+    let request = request("a").dual(Policy::Prefer);
+    let settled = settle(&mut ledger, &config, &request, &held(&["10.0.0.7"]));
+    assert_eq!(addresses(&settled), ["10.0.0.7"]);
+    assert_eq!((settled.news, settled.refusal), (News::None, None));
+}
+
+#[test]
+fn what_a_pool_gives_by_itself_no_more_is_kept() {
+    let mut config = simple();
+    config.pools.get_mut(&"p".into()).unwrap().auto_assign = false;
+    let mut ledger = Ledger::default();
+    let settled = settle(&mut ledger, &config, &request("a"), &held(&["192.0.2.77"]));
+    assert_eq!(addresses(&settled), ["192.0.2.77"]);
+}
+
+#[test]
+fn rules_that_come_later_count_for_what_is_held() {
+    let mut buggy = pool("p", &["192.0.2.0/24"]);
+    buggy.avoid_buggy_ips = true;
+    let elsewhere = pinned(pool("p", &["192.0.2.0/24"]), 1, &["elsewhere"]);
+    for (pool, held_address) in [(buggy, "192.0.2.0"), (elsewhere, "192.0.2.7")] {
+        let config = config([pool]);
+        let mut ledger = Ledger::default();
+        let settled = settle(&mut ledger, &config, &request("a"), &held(&[held_address]));
+        let lost = settled.lost.unwrap();
+        assert!(matches!(lost.why, Why::NotAllowed(_)), "{held_address}: {lost:?}");
+    }
+}
+
+#[test]
+fn who_may_not_share_any_more_is_moved_and_the_others_stay() {
+    let config = simple();
+    let mut ledger = Ledger::default();
+    let at = held(&["192.0.2.7"]);
+    settle(&mut ledger, &config, &request("a").shares("k").on(&[tcp(80)]), &at);
+    let second = request("b").shares("k").on(&[tcp(443)]);
+    assert_eq!(addresses(&settle(&mut ledger, &config, &second, &at)), ["192.0.2.7"]);
+    // With traffic policy Local it takes its own pods only.
+    let mut local = second.clone();
+    local.sharing.as_mut().unwrap().backend = "app=b".to_owned();
+    let settled = settle(&mut ledger, &config, &local, &at);
+    assert_eq!(addresses(&settled), ["192.0.2.0"]);
+    assert_eq!(ledger.claim(&key("a")).unwrap().addresses, ips(&["192.0.2.7"]));
+    assert_eq!(ledger.check(&config), Ok(()));
+}
+
+#[test]
+fn when_a_pool_loses_a_family_both_addresses_go() {
+    let four = config([pool("p", &["10.0.0.0/24"])]);
+    let mut ledger = Ledger::default();
+    let request = request("a").dual(Policy::Prefer);
+    let settled = settle(&mut ledger, &four, &request, &held(&["10.0.0.7", "fc00::7"]));
+    assert_eq!(addresses(&settled), ["10.0.0.0"]);
+    let refusal = Refusal::OutsideEveryPool(ips(&["10.0.0.7", "fc00::7"]));
+    assert_eq!(settled.lost.unwrap().why, Why::NotAllowed(refusal));
+}

@@ -480,3 +480,66 @@ fn dns_over_tcp_and_udp_shares_one_address() {
         assert_eq!(told(&effects), ["IPAllocated", "deprecatedAnnotation"]);
     }
 }
+
+/// MetalLB goes on calling its configuration stale until something else changes (weakness C20).
+#[test]
+fn a_broken_object_that_is_deleted_is_no_problem_any_more() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24"), ("bad", "oops")], &[]);
+    scene.work();
+    assert_eq!(scene.desk.problems().len(), 1);
+    assert_eq!(scene.desk.problem_reasons(), [("invalidRange", 1)].into());
+    let gone = ObjectMeta { name: Some("bad".to_owned()), ..ObjectMeta::default() };
+    let effects = scene.pools(Change::Gone(Box::new(gone)));
+    assert_eq!(effects, [Effect::Report(Vec::new())]);
+    assert!(scene.desk.problems().is_empty());
+}
+
+/// MetalLB's sum overflows there (weakness C15).
+#[test]
+fn a_huge_pool_has_as_many_addresses_as_its_status_can_say() {
+    let mut scene = Scene::new(&[], &[]);
+    let mut huge = pool("p", 2, "fc00::/8");
+    huge.spec.addresses.push("2001:db8::/64".to_owned());
+    scene.pools(Change::Put(huge));
+    let reports = scene.desk.pool_reports();
+    assert_eq!(reports[0].1.available_ipv6, i64::MAX);
+    assert_eq!(reports[0].1.assigned_ipv6, 0);
+}
+
+#[test]
+fn labels_of_namespaces_and_services_count_as_they_are_now() {
+    let mut blue = served("web", 1, "10.0.0.7", "p");
+    blue["metadata"]["labels"] = json!({"app": "web"});
+    let mut scene = Scene::new(&[], std::slice::from_ref(&blue));
+    let namespace = |team: &str, version: u64| {
+        let metadata = json!({
+            "name": "default", "labels": {"team": team}, "resourceVersion": version.to_string(),
+        });
+        serde_json::from_value::<Namespace>(json!({"metadata": metadata})).unwrap()
+    };
+    let mut restricted = pool("p", 2, "10.0.0.0/24");
+    restricted.spec.service_allocation = serde_json::from_value(json!({
+        "namespaceSelectors": [{"matchLabels": {"team": "blue"}}],
+        "serviceSelectors": [{"matchLabels": {"app": "web"}}],
+    }))
+    .unwrap();
+    scene.desk.take(Input::Namespaces(Change::Put(namespace("blue", 3))));
+    scene.pools(Change::Put(restricted));
+    assert_eq!(scene.desk.ledger().claim(&key("web")).unwrap().addresses, [ip("10.0.0.7")]);
+
+    scene.desk.take(Input::Namespaces(Change::Put(namespace("red", 4))));
+    let effects = scene.work();
+    assert_eq!(ingress(&effects), [pair("web", "")]);
+    assert_eq!(told(&effects), ["ClearAssignment", "AllocationFailed"]);
+
+    scene.desk.written(&key("web"), Written::Conflict, scene.elapsed);
+    scene.desk.take(Input::Namespaces(Change::Put(namespace("blue", 5))));
+    scene.work();
+    assert!(scene.desk.ledger().claim(&key("web")).is_some());
+    blue["metadata"]["labels"] = json!({"app": "db"});
+    blue["metadata"]["resourceVersion"] = json!("9");
+    scene.put(&blue);
+    scene.desk.written(&key("web"), Written::Conflict, scene.elapsed);
+    scene.work();
+    assert!(scene.desk.ledger().claim(&key("web")).is_none());
+}
