@@ -80,6 +80,8 @@ fn a_service_that_is_no_load_balancer_any_more_is_known_as_such_whatever_our_cla
     }
     let nameless = service(json!({"spec": {"clusterIP": "", "clusterIPs": []}}));
     assert_eq!(facts(&nameless, None).asks, Asks::Nothing(Skip::NoClusterIps));
+    let odd = service(json!({"spec": {"clusterIPs": ["10.96.0.5", "x"]}}));
+    assert_eq!(facts(&odd, None).asks, Asks::Unclear, "nothing is taken away for that");
 }
 
 #[test]
