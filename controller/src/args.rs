@@ -344,8 +344,8 @@ mod tests {
                 assert!(config.is_err() || config.unwrap().ignored.is_empty(), "{flag}");
             }
         }
-        let config = parse(&["--namespace=x", "-pprof-bind-address=:6060", "--webhook-http2"]);
-        let ignored = config.check(None).unwrap().ignored;
-        assert_eq!(ignored, ["pprof-bind-address", "webhook-http2"]);
+        let asked = ["-pprof-bind-address=:6060", "--webhook-http2", "--bgp-type=frr"];
+        let ignored = parse(&asked).check(Some("x".to_owned())).unwrap().ignored;
+        assert_eq!(ignored, ["pprof-bind-address", "webhook-http2", "METALLB_BGP_TYPE"]);
     }
 }

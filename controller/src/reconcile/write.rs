@@ -152,3 +152,44 @@ impl Writer {
         self.client.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use kube::core::Status;
+
+    use super::*;
+    use crate::lease::fence::Clock;
+
+    fn refused(code: u16) -> kube::Error {
+        kube::Error::Api(Status::failure("no", "Test").with_code(code).boxed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_failure_has_its_own_word_and_time_to_try_again() {
+        let (service, _handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+        let fence = Fence::new(Clock::start());
+        let writer = Writer::new(Client::new(service, "default"), fence.clone());
+        let failure = async |answer: Option<kube::Error>| {
+            let request = async {
+                match answer {
+                    Some(error) => Err(error),
+                    None => std::future::pending::<Result<(), _>>().await,
+                }
+            };
+            let failure = writer.fenced(request).await.unwrap_err();
+            (failure.reason(), failure.retry())
+        };
+        assert_eq!(failure(None).await, ("fenced", Retry::Soon));
+        fence.set(Some(Duration::from_hours(1)));
+        for (answer, expected) in [
+            (Some(refused(409)), ("conflict", Retry::WhenChanged)),
+            (Some(refused(404)), ("gone", Retry::Never)),
+            (Some(refused(500)), ("error", Retry::Soon)),
+            (None, ("timeout", Retry::Soon)),
+        ] {
+            assert_eq!(failure(answer).await, expected);
+        }
+    }
+}

@@ -222,6 +222,9 @@ impl World {
             Effect::Report { service, standing, .. } => {
                 let announcement = standing.as_ref().and_then(Standing::announcement);
                 let claim = announcement.map(|announcement| announcement.claim);
+                if let Some(Standing::Silent(why)) = &standing {
+                    self.judge.ledger.silences.insert((id, service.clone(), why.reason()));
+                }
                 self.with_agent(id, |agent| {
                     agent.reported.remove(&service);
                     agent.reported.extend(claim.map(|claim| (service.clone(), claim)));

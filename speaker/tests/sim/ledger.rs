@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crds::model::ids::MacAddr;
+use crds::model::ids::{MacAddr, ServiceKey};
 use speaker::engine::Conflict;
 
 use crate::node::{self, NodeId};
@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
     pub(crate) moves: Vec<Moved>,
     /// What agents reported of others that answer for addresses of ours.
     pub(crate) conflicts: Vec<(At, NodeId, Conflict)>,
+    /// Why agents said that they do not announce a Service: the words of logs and metrics.
+    pub(crate) silences: BTreeSet<(NodeId, ServiceKey, &'static str)>,
     /// Gratuitous frames.
     pub(crate) sent: Vec<(At, NodeId, IpAddr)>,
     /// Who answered whom in the end.

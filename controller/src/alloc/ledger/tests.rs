@@ -300,3 +300,22 @@ fn of_two_families_the_primary_one_goes_first_and_a_pinned_pool_before_an_open_o
         assert_eq!(first_of(&mut ledger, &single, &prefer(&name, primary)), expected);
     }
 }
+
+#[test]
+fn addresses_asked_for_must_be_of_one_pool() {
+    let config = config([pool("four", &["10.0.0.0/24"]), pool("six", &["fc00::/64"])]);
+    let mut ledger = Ledger::default();
+    let both = request("a").dual(Policy::Require).wants(&["10.0.0.1", "fc00::1"]);
+    let refused = Refusal::OutsideEveryPool(ips(&["10.0.0.1", "fc00::1"]));
+    assert_eq!(assign(&mut ledger, &config, &both), Err(refused));
+}
+
+#[test]
+fn a_key_counts_in_all_namespaces() {
+    let config = config([pool("p", &["192.0.2.1-192.0.2.9"])]);
+    let mut ledger = Ledger::default();
+    let mut elsewhere = request("a").shares("k").on(&[tcp(443)]);
+    elsewhere.key = ServiceKey::new("elsewhere", "a");
+    assert_eq!(first_of(&mut ledger, &config, &request("a").shares("k")), "192.0.2.1");
+    assert_eq!(first_of(&mut ledger, &config, &elsewhere), "192.0.2.1");
+}

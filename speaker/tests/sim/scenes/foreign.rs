@@ -20,6 +20,10 @@ fn what_a_foreign_host_has_is_not_announced() {
             conflict.address == address && conflict.mac == foreign_mac(0) && !conflict.served
         });
         assert!(reported, "seed {seed}: {:?}", ledger.conflicts);
+        for reason in ["probing", "addressInUse"] {
+            let said = ledger.silences.iter().any(|(_, _, said)| *said == reason);
+            assert!(said, "seed {seed}: nobody said {reason}: {:?}", ledger.silences);
+        }
         // Once the host is gone the address is taken.
         assert!(ledger.owners(45 * SEC).contains_key(&address), "seed {seed}");
     }
