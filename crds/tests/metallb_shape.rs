@@ -1,5 +1,6 @@
 //! The shape of MetalLB's kinds, as `kubectl` and its users see it: names, versions, columns, what
 //! must be given and what is assumed. An object made for either program must be valid for both.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
 use crds::api::bgp;
 use crds::api::v1beta1::{ConfigurationState, IPAddressPool, L2Advertisement, ServiceL2Status};
