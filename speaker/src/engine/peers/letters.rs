@@ -192,12 +192,12 @@ impl Peers {
             // From its own mouth, and never heard before.
             self.believe(&node, Life::Present, now);
             self.greet(&node, effects);
-        } else if is_new_life && matches!(self.lives.of(&node), Life::Gone | Life::Hidden) {
-            // It started again while it could not be heard: it counts when it has answered.
-            self.greet(&node, effects);
         } else if self.lives.belief(&node).is_none() {
             // By hearsay: it counts as there until a watcher says otherwise.
             self.believe(&node, self.hearsay.first_belief(&node), now);
+        } else if is_new_life && matches!(self.lives.of(&node), Life::Gone | Life::Hidden) {
+            // It started again while it could not be heard: it counts when it has answered.
+            self.greet(&node, effects);
         }
         if before.as_ref() != Some(&after) {
             self.touched.members.insert(node);
