@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Config;
+use crate::bgp;
 use crate::lease::fence::{Clock, Fence};
 use crate::lease::hold;
 use crate::mesh_secret;
@@ -160,6 +161,7 @@ fn start(
         terms: config.terms,
     };
     let hold = hold::hold(client.clone(), settings, (clock, fence.clone()), roles, stop.clone());
+    let told = bgp::tell(client.clone(), config.namespace.clone());
     let context = Context {
         writer: Writer::new(client, fence),
         namespace: config.namespace,
@@ -170,6 +172,7 @@ fn start(
         ready,
         clock,
     };
+    tokio::spawn(told);
     tasks.spawn(async { Ok(hold.await.map(|()| "the lease")?) });
     tasks.spawn(async { Ok(run::run(context, role).await.map(|()| "reconciling")?) });
     tasks.spawn(async {

@@ -10,6 +10,7 @@
 pub mod alloc;
 pub mod app;
 pub mod args;
+pub mod bgp;
 pub mod lease;
 pub mod mesh_secret;
 pub mod metrics;

@@ -88,10 +88,11 @@ pub struct Engine {
     config: Option<Config>,
     /// Who announced each Service by the API's records, by the record's name.
     records: BTreeMap<String, Recorded>,
-    /// The same by Service: the record with the highest claim.
-    recorded: BTreeMap<ServiceKey, (NodeName, u64)>,
-    /// The addresses of the Services that were recorded when the engine began.
-    served: BTreeSet<IpAddr>,
+    /// The same by Service: ours before another program's, and of those the one with the highest
+    /// claim.
+    recorded: BTreeMap<ServiceKey, Recorded>,
+    /// The addresses of the Services that were recorded when the engine began, and whether by us.
+    served: BTreeMap<IpAddr, bool>,
     speakers: BTreeMap<NodeName, SpeakerFacts>,
     /// What the kernel lets through; `None` until it was first told.
     ranges: Option<Vec<AddressRange>>,
@@ -129,7 +130,7 @@ impl Engine {
             config: None,
             records: BTreeMap::new(),
             recorded: BTreeMap::new(),
-            served: BTreeSet::new(),
+            served: BTreeMap::new(),
             speakers: BTreeMap::new(),
             ranges: None,
             ports: None,

@@ -52,6 +52,10 @@ pub struct Recorded {
     pub node: NodeName,
     /// Under which claim; zero if it does not say.
     pub claim: u64,
+    /// Whether a speaker of ours wrote it. That of another program says that the address has served,
+    /// and not that nobody else answers for it.
+    #[serde(default)]
+    pub is_ours: bool,
 }
 
 /// What the Speaker object of a node says.

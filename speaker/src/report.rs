@@ -245,7 +245,8 @@ fn object(
     object.metadata = ObjectMeta {
         generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
         labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
-        annotations: (claim > 0).then(|| [(CLAIM.to_owned(), claim.to_string())].into()),
+        // Also without a mesh, where claims have no number: it says whose object this is.
+        annotations: Some([(CLAIM.to_owned(), claim.to_string())].into()),
         owner_references: owner.map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };

@@ -92,7 +92,33 @@ pub fn recorded(object: &ServiceL2Status) -> Option<Recorded> {
         service: subject(&object.metadata)?,
         node: node.as_str().into(),
         claim: claim(&object.metadata),
+        is_ours: maker(&object.metadata) == Maker::Us,
     })
+}
+
+/// Who made a ServiceL2Status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// A speaker of ours: it carries our annotation, or belongs to a DaemonSet.
+    Us,
+    /// Another program, to which it belongs: MetalLB's are owned by the Pod of the speaker.
+    Other,
+    /// Nobody that is there.
+    Nobody,
+}
+
+/// Who made the ServiceL2Status with this metadata.
+pub fn maker(metadata: &ObjectMeta) -> Maker {
+    let annotations = metadata.annotations.as_ref();
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let is_marked = annotations.is_some_and(|annotations| annotations.contains_key(CLAIM));
+    if is_marked || owners.iter().any(|owner| owner.kind == "DaemonSet") {
+        Maker::Us
+    } else if owners.is_empty() {
+        Maker::Nobody
+    } else {
+        Maker::Other
+    }
 }
 
 /// The Service that a ServiceL2Status is about.

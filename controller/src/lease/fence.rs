@@ -7,7 +7,7 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,12 +40,14 @@ pub struct Fence {
     /// In milliseconds of the clock; 0: not at all.
     until: Arc<AtomicU64>,
     epoch: Arc<AtomicU64>,
+    /// In seconds since 1970; 0: not known.
+    installed: Arc<AtomicI64>,
 }
 
 impl Fence {
     /// A closed fence.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, until: Arc::default(), epoch: Arc::default() }
+        Self { clock, until: Arc::default(), epoch: Arc::default(), installed: Arc::default() }
     }
 
     /// Allows writes until `until`, or not at all.
@@ -63,6 +65,17 @@ impl Fence {
     /// How often the lease has changed hands; what a later leader writes carries a higher number.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Says when the lease was first held by anybody, in seconds since 1970.
+    pub fn set_installed(&self, at: i64) {
+        self.installed.store(at, Ordering::SeqCst);
+    }
+
+    /// When the lease was first held by anybody, in seconds since 1970: before that, addresses were
+    /// given by another program. `None`: not known.
+    pub fn installed(&self) -> Option<i64> {
+        Some(self.installed.load(Ordering::SeqCst)).filter(|at| *at != 0)
     }
 
     /// Whether a write may be sent now.

@@ -89,14 +89,21 @@ struct Holder {
 impl Holder {
     fn observe(&mut self, change: Change<Lease>) {
         let record = match change {
-            Change::Reset { objects, .. } => objects.first().map(record),
-            Change::Put(lease) => Some(record(&lease)),
+            Change::Reset { objects, .. } => objects.first().map(|lease| self.record(lease)),
+            Change::Put(lease) => Some(self.record(&lease)),
             Change::Gone(_) => None,
             // Somebody's, then; the one seen before still counts.
             Change::Unreadable(_) => return,
         };
         self.election.observe(record, self.clock.elapsed());
         self.publish();
+    }
+
+    fn record(&self, lease: &Lease) -> Record {
+        if let Some(made) = &lease.metadata.creation_timestamp {
+            self.fence.set_installed(made.0.as_second());
+        }
+        record(lease)
     }
 
     /// Does what is to be done now, and says when to come back.
@@ -115,13 +122,14 @@ impl Holder {
         let written = self.write(&lease).await;
         let now = self.clock.elapsed();
         if let Some(lease) = written {
-            self.election.written(record(&lease), sent, now);
+            self.election.written(self.record(&lease), sent, now);
         } else {
             self.election.failed(now);
             // Whoever was faster is seen sooner this way than by a watch that may lag.
             let get = self.api.get_opt(&self.settings.name);
             if let Ok(Ok(found)) = tokio::time::timeout(self.limit(), get).await {
-                self.election.observe(found.as_ref().map(record), self.clock.elapsed());
+                let found = found.map(|lease| self.record(&lease));
+                self.election.observe(found, self.clock.elapsed());
             }
         }
         self.publish();

@@ -5,6 +5,7 @@
 //! so nothing is written or told twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
@@ -104,6 +105,11 @@ pub struct Desk {
     ledger: Ledger,
     /// Whether what the Services had has been taken into the ledger.
     has_adopted: bool,
+    /// When the first controller began to work here, in seconds since 1970, if that is known.
+    installed: Option<i64>,
+    /// What Services older than that had when this term began. Another program gave it to them, so it
+    /// has served.
+    inherited: BTreeSet<(ServiceKey, IpAddr)>,
     queue: Queue,
     /// What was refused last, by Service.
     refused: BTreeMap<ServiceKey, Refusal>,
@@ -123,10 +129,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// An empty desk.
-    pub fn new(role: Role) -> Self {
+    /// An empty desk; the first controller began to work here at `installed`, in seconds since 1970.
+    pub fn new(role: Role, installed: Option<i64>) -> Self {
         Self {
             role,
+            installed,
+            inherited: BTreeSet::new(),
             services: Store::default(),
             sources: Sources::default(),
             ledger: Ledger::default(),

@@ -132,9 +132,9 @@ impl Term {
         Self {
             inputs: inputs(&context, role),
             mover: (role == Role::Leader).then(|| Mover::new(context.moves)),
+            desk: Desk::new(role, context.writer.installed()),
             context,
             role,
-            desk: Desk::new(role),
             waiting: VecDeque::new(),
             writes: JoinSet::new(),
             failures: BTreeMap::new(),

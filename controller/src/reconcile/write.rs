@@ -133,6 +133,11 @@ impl Writer {
         self.fence.epoch()
     }
 
+    /// When the first controller began to work here, in seconds since 1970; `None`: not known.
+    pub fn installed(&self) -> Option<i64> {
+        self.fence.installed()
+    }
+
     /// Sends `request` if the fence is open.
     pub async fn fenced<T>(
         &self,

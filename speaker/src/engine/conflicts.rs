@@ -58,9 +58,9 @@ impl Conflicts {
         is_due
     }
 
-    /// The host that had `address` before us has gone.
+    /// The host that had `address` before us has gone: nobody answers any more.
     pub(super) fn is_free(&mut self, address: &IpAddr) {
-        self.known.retain(|(of, _), (conflict, _)| of != address || conflict.served);
+        self.known.retain(|(of, _), _| of != address);
     }
 
     /// Forgets what is over: hosts not heard for long, and addresses that are nobody's business now.

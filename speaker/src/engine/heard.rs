@@ -1,9 +1,12 @@
 //! What the ports overheard: answers to our questions, and others who speak for our addresses.
 
+use std::net::IpAddr;
+
 use crds::model::ids::NodeName;
 
 use super::Engine;
 use super::effect::{Conflict, Effect};
+use super::pending::{PROBE_AGAIN, PROBE_SOON};
 use crate::announce::table::Answer;
 use crate::moment::Moment;
 use crate::respond::{Heard, HeardKind};
@@ -50,12 +53,22 @@ impl Engine {
         }
         // A member that claims it says so in its statement; one that answers and does not claim it
         // is another program on that node.
-        self.pending.found(address, heard.mac, now);
+        let served = self.has_served(&address);
+        // Clients wait for what has served, and a program on a member's node is about to be stopped.
+        let again = if served || member.is_some() { PROBE_SOON } else { PROBE_AGAIN };
+        self.pending.found(address, heard.mac, again, now);
         let (mac, link) = (heard.mac, heard.link);
         if member.is_some() && !self.conflicts.is_stubborn(address, mac, now) {
             return;
         }
-        self.report(Conflict { address, mac, link, served: false, member }, now, effects);
+        self.report(Conflict { address, mac, link, served, member }, now, effects);
+    }
+
+    /// Whether clients know `address`, though nobody of us has claimed it: another program announced
+    /// it, by the API's record, or we did before we all were restarted.
+    fn has_served(&self, address: &IpAddr) -> bool {
+        let of_another = |service| self.recorded.get(service).is_some_and(|it| !it.is_ours);
+        self.served.contains_key(address) || self.cluster.services_at(address).any(of_another)
     }
 
     /// Somebody speaks for an address that we answer for.

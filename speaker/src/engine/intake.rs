@@ -93,10 +93,11 @@ impl Engine {
         }
         self.recorded.clear();
         for record in self.records.values() {
-            let found = (record.node.clone(), record.claim);
-            let best = self.recorded.entry(record.service.clone()).or_insert_with(|| found.clone());
-            if best.1 < found.1 {
-                *best = found;
+            let rank = |record: &Recorded| (record.is_ours, record.claim);
+            let best = self.recorded.entry(record.service.clone());
+            let best = best.or_insert_with(|| record.clone());
+            if rank(best) < rank(record) {
+                *best = record.clone();
             }
         }
     }

@@ -25,7 +25,9 @@ const PROBES: [Duration; 5] = [
 ];
 const PROBED: Duration = Duration::from_millis(130);
 /// An address that another host has is asked for again after this.
-const PROBE_AGAIN: Duration = Duration::from_secs(10);
+pub(super) const PROBE_AGAIN: Duration = Duration::from_secs(10);
+/// The same if that one is expected to fall silent.
+pub(super) const PROBE_SOON: Duration = Duration::from_secs(1);
 /// How long another member that probes as well is left alone.
 const DEFERENCE: Duration = Duration::from_millis(400);
 /// Nobody gives up an address without a successor that claims it, or a reason that all see. The
@@ -73,6 +75,8 @@ struct Probe {
     found: BTreeMap<IpAddr, MacAddr>,
     /// Who answers for an address that nobody has: a proxy, whose answers mean nothing.
     proxies: BTreeSet<MacAddr>,
+    /// When it is asked again, if somebody has one of the addresses.
+    again: Duration,
 }
 
 /// What probing has shown.
@@ -88,8 +92,20 @@ pub(super) enum Probed {
 
 impl Probe {
     fn new(group: &Group, began: Moment) -> Self {
-        let addresses = group.addresses.clone();
-        Self { addresses, began, sent: 0, found: BTreeMap::new(), proxies: BTreeSet::new() }
+        Self {
+            addresses: group.addresses.clone(),
+            began,
+            sent: 0,
+            found: BTreeMap::new(),
+            proxies: BTreeSet::new(),
+            again: PROBE_AGAIN,
+        }
+    }
+
+    /// When the next question is sent; one that was answered is not asked again in this round.
+    fn next(&self) -> Option<Moment> {
+        let after = PROBES.get(self.sent).filter(|_| self.taken().is_none())?;
+        Some(self.began + *after)
     }
 
     fn taken(&self) -> Option<(IpAddr, MacAddr)> {
@@ -138,13 +154,13 @@ impl Pending {
         let affair = self.groups.entry(*key).or_default();
         let probe = affair.probe.get_or_insert_with(|| Probe::new(group, now));
         if probe.addresses != group.addresses
-            || (probe.taken().is_some() && now >= probe.began + PROBE_AGAIN)
+            || (probe.taken().is_some() && now >= probe.began + probe.again)
         {
             *probe = Probe::new(group, now);
         }
-        let began = probe.began;
+        let (began, again) = (probe.began, probe.again);
         if let Some((address, mac)) = probe.taken() {
-            self.wake_at(group, began + PROBE_AGAIN);
+            self.wake_at(group, began + again);
             return Probed::Taken(address, mac);
         }
         if now >= began + PROBED {
@@ -191,7 +207,7 @@ impl Pending {
     pub(super) fn probes_due(&mut self, now: Moment) -> Vec<IpAddr> {
         let mut due = Vec::new();
         for probe in self.groups.values_mut().filter_map(|affair| affair.probe.as_mut()) {
-            if PROBES.get(probe.sent).is_some_and(|after| now >= probe.began + *after) {
+            if probe.next().is_some_and(|next| now >= next) {
                 probe.sent += 1;
                 due.extend(&probe.addresses);
             }
@@ -206,12 +222,13 @@ impl Pending {
         probing.find(|(_, probe)| probe.addresses.contains(address)).map(|(key, _)| *key)
     }
 
-    /// `mac` answered for `address`.
-    pub(super) fn found(&mut self, address: IpAddr, mac: MacAddr, now: Moment) {
+    /// `mac` answered for `address`, which is asked again after `again`.
+    pub(super) fn found(&mut self, address: IpAddr, mac: MacAddr, again: Duration, now: Moment) {
         if let Some(key) = self.is_probing(&address)
             && let Some(probe) = self.groups.get_mut(&key).and_then(|it| it.probe.as_mut())
         {
             probe.found.entry(address).or_insert(mac);
+            probe.again = probe.again.min(again);
             self.alarms.insert((now, key));
         }
     }
@@ -290,7 +307,7 @@ impl Pending {
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         let probes = self.groups.values().filter_map(|affair| affair.probe.as_ref());
-        let probes = probes.filter_map(|probe| Some(probe.began + *PROBES.get(probe.sent)?));
+        let probes = probes.filter_map(Probe::next);
         let parted = self.parted.iter().map(Parted::told_by);
         probes
             .chain(parted)

@@ -126,9 +126,11 @@ impl Engine {
     /// Begins to work, with what this node held in a former life and nobody else has claimed since.
     fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Active;
-        let recorded = self.recorded.keys();
-        let served = recorded.flat_map(|service| self.cluster.addresses_of(service)).copied();
-        self.served = served.collect();
+        for record in self.recorded.values() {
+            for address in self.cluster.addresses_of(&record.service) {
+                *self.served.entry(*address).or_default() |= record.is_ours;
+            }
+        }
         // In force from here on, even if it is empty.
         effects.push(Effect::Publish(Desired::new()));
         let Some(peers) = &mut self.peers else {

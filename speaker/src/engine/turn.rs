@@ -10,9 +10,9 @@
 //! | another, whose agent is missed or leaving | answers with its MAC, if this one is the heir |
 //! | another, away for too long | takes over, if this one is the heir |
 //! | nobody, since the last is gone | takes over, if this one is the heir |
-//! | nobody, and never was | asks the wire first, if this one is the heir |
+//! | nobody, and never was one of us | asks the wire first, if this one is the heir |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use super::peers::Peers;
 use super::pending::{Pending, Probed};
 use super::standing::Standing;
 use crate::announce::desired::PortSpec;
-use crate::facts::Order;
+use crate::facts::{Order, Recorded};
 use crate::moment::Moment;
 use crate::ownership::Why;
 use crate::ownership::claim::{Claim, Held, Rank};
@@ -65,9 +65,9 @@ pub(super) struct Turn<'a> {
     pub(super) pending: &'a mut Pending,
     pub(super) heirs: &'a mut Heirs,
     /// Who announced each Service by the API's record, and under which claim.
-    pub(super) recorded: &'a BTreeMap<ServiceKey, (NodeName, u64)>,
-    /// What was announced when this member began, by the same record.
-    pub(super) served: &'a BTreeSet<IpAddr>,
+    pub(super) recorded: &'a BTreeMap<ServiceKey, Recorded>,
+    /// What was announced when this member began, by the same record, and whether by one of us.
+    pub(super) served: &'a BTreeMap<IpAddr, bool>,
     pub(super) orders: &'a [Order],
     pub(super) now: Moment,
 }
@@ -124,7 +124,7 @@ impl Turn<'_> {
             }
             Owner::Other(node) => self.stand_by(group, ballots, node),
             Owner::Lost => self.inherit(group, ballots, None, true),
-            Owner::None => self.inherit(group, ballots, None, self.was_recorded(group)),
+            Owner::None => self.inherit(group, ballots, None, self.was_ours(group)),
         }
     }
 
@@ -236,7 +236,7 @@ impl Turn<'_> {
         group: &Group,
         ballots: &[&Ballot<'_>],
         from: Option<&NodeName>,
-        has_served: bool,
+        was_ours: bool,
     ) -> Result<Role, Why> {
         let me = self.peers.book().me().clone();
         let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
@@ -275,7 +275,7 @@ impl Turn<'_> {
                 None => Err(Why::NoCandidate),
             };
         }
-        if !has_served {
+        if !was_ours {
             match self.pending.probe(group, self.now) {
                 Probed::Free => {}
                 Probed::Asking => return Err(Why::Probing),

@@ -1,7 +1,20 @@
 //! What is to be written about one Service: the difference between what should be there and what
 //! is. Plain data in, plain data out; nothing where nothing differs.
+//!
+//! Another program may write objects of the same kind, and about the same Service: MetalLB's
+//! speakers, while both are installed. Whoever deletes what another keeps making never comes to an
+//! end, so:
+//!
+//! | an object made by | is |
+//! | --- | --- |
+//! | a speaker of ours, here | kept while we announce the Service, and deleted when we do not |
+//! | one elsewhere | deleted by the announcer, if that speaker is dead |
+//! | another program | left alone. While there is one we make none of our own, which that program would delete; when its Pod is gone, Kubernetes deletes it, and we make ours |
+//! | nobody that is there | deleted by the announcer, and by the speaker of the node that it names |
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::view::Maker;
 
 /// A status object that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +25,8 @@ pub(super) struct Seen {
     pub(super) interfaces: Option<BTreeSet<String>>,
     /// The number of the claim it was written under; zero if it does not say.
     pub(super) claim: u64,
+    /// Who made it.
+    pub(super) maker: Maker,
 }
 
 /// One thing to do, in the order given.
@@ -76,15 +91,20 @@ pub(super) fn plan(
     alive: Option<&BTreeSet<String>>,
 ) -> Vec<Step> {
     let delete = |(name, _): (&String, &Seen)| Step::Delete { name: name.clone() };
-    let mut own = there.iter().filter(|(_, seen)| seen.node == node);
+    let made_by = |maker: Maker| there.iter().filter(move |(_, seen)| seen.maker == maker);
+    let mut own = made_by(Maker::Us).filter(|(_, seen)| seen.node == node);
+    let orphans = made_by(Maker::Nobody);
     let Some(Announced { uid, interfaces, claim, is_news }) = announced else {
-        return own.map(delete).collect();
+        let here = orphans.filter(|(_, seen)| seen.node == node);
+        return own.chain(here).map(delete).collect();
     };
     let mut steps: Vec<Step> = match own.next() {
         None => {
             let tell = is_news.then(|| Step::Tell { uid: uid.clone() });
-            let create = Step::Create { interfaces: interfaces.clone(), claim: *claim };
-            tell.into_iter().chain([create]).collect()
+            let is_alone = made_by(Maker::Other).next().is_none();
+            let create =
+                is_alone.then(|| Step::Create { interfaces: interfaces.clone(), claim: *claim });
+            tell.into_iter().chain(create).collect()
         }
         Some((name, seen)) => {
             let mark =
@@ -95,9 +115,9 @@ pub(super) fn plan(
         }
     };
     let is_dead = |node: &String| alive.is_none_or(|alive| !alive.contains(node));
-    let dead = there.iter().filter(|(_, seen)| seen.node != node && is_dead(&seen.node));
+    let dead = made_by(Maker::Us).filter(|(_, seen)| seen.node != node && is_dead(&seen.node));
     // More than one of its own: those after the first are duplicates.
-    steps.extend(own.chain(dead).map(delete));
+    steps.extend(own.chain(dead).chain(orphans).map(delete));
     steps
 }
 
@@ -108,10 +128,16 @@ mod tests {
     fn there(objects: &[(&str, &str, Option<&[&str]>)]) -> BTreeMap<String, Seen> {
         let seen = |(name, node, interfaces): &(&str, &str, Option<&[&str]>)| {
             let interfaces = interfaces.map(set);
-            let seen = Seen { node: (*node).to_owned(), interfaces, claim: 7 };
-            ((*name).to_owned(), seen)
+            let node = (*node).to_owned();
+            ((*name).to_owned(), Seen { node, interfaces, claim: 7, maker: Maker::Us })
         };
         objects.iter().map(seen).collect()
+    }
+
+    /// One that does not say under which claim, as MetalLB's.
+    fn made_by(maker: Maker, name: &str, node: &str) -> BTreeMap<String, Seen> {
+        let seen = Seen { node: node.to_owned(), interfaces: Some(set(&[])), claim: 0, maker };
+        [(name.to_owned(), seen)].into()
     }
 
     fn set(names: &[&str]) -> BTreeSet<String> {
@@ -175,6 +201,39 @@ mod tests {
             there(&[("l2-a", "n1", Some(&[])), ("l2-b", "n2", Some(&[])), ("l2-c", "n1", None)]);
         assert_eq!(plan(None, &objects, "n1", None), [delete("l2-a"), delete("l2-c")]);
         assert_eq!(plan(None, &objects, "n3", None), []);
+    }
+
+    #[test]
+    fn what_another_program_makes_is_left_to_it_and_nothing_made_beside_it() {
+        for node in ["n1", "n2"] {
+            let objects = made_by(Maker::Other, "l2-m", node);
+            assert_eq!(plan(None, &objects, "n1", None), []);
+            assert_eq!(plan(Some(&announced(&[], false)), &objects, "n1", None), []);
+            let tell = Step::Tell { uid: "u".to_owned() };
+            assert_eq!(plan(Some(&announced(&[], true)), &objects, "n1", None), [tell]);
+        }
+    }
+
+    #[test]
+    fn our_own_is_kept_beside_that_of_another_program() {
+        let mut objects = there(&[("l2-a", "n1", Some(&[]))]);
+        objects.extend(made_by(Maker::Other, "l2-m", "n1"));
+        assert_eq!(plan(Some(&announced(&[], false)), &objects, "n1", None), []);
+        assert_eq!(plan(None, &objects, "n1", None), [delete("l2-a")]);
+    }
+
+    #[test]
+    fn an_orphan_is_replaced_by_the_announcer_and_cleared_away_on_its_node() {
+        for node in ["n1", "n2"] {
+            let objects = made_by(Maker::Nobody, "l2-m", node);
+            let alive = set(&["n1", "n2"]);
+            let steps = plan(Some(&announced(&[], false)), &objects, "n1", Some(&alive));
+            let create = Step::Create { interfaces: set(&[]), claim: 7 };
+            assert_eq!(steps, [create, delete("l2-m")], "{node}");
+        }
+        let objects = made_by(Maker::Nobody, "l2-m", "n1");
+        assert_eq!(plan(None, &objects, "n1", None), [delete("l2-m")]);
+        assert_eq!(plan(None, &objects, "n2", None), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crds::names::l2_status;
 use kit::feed::Change;
 
 use super::plan::{Announced, Seen, Step, plan};
-use crate::view::{claim, subject};
+use crate::view::{claim, maker, subject};
 
 /// The pause after a failed write, doubling from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -162,6 +162,7 @@ pub(super) fn seen(object: &ServiceL2Status) -> Seen {
         node: labels.and_then(|labels| labels.get(l2_status::NODE)).cloned().unwrap_or_default(),
         interfaces: object.status.as_ref().map(interfaces),
         claim: claim(&object.metadata),
+        maker: maker(&object.metadata),
     }
 }
 
@@ -171,6 +172,7 @@ fn interfaces(status: &ServiceL2StatusStatus) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use crds::names::CLAIM;
     use serde_json::json;
 
     use super::*;
@@ -184,7 +186,7 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "metallb.io/v1beta1",
             "kind": "ServiceL2Status",
-            "metadata": {"name": "l2-a", "labels": labels},
+            "metadata": {"name": "l2-a", "labels": labels, "annotations": {CLAIM: "0"}},
             "status": status,
         }))
         .unwrap()

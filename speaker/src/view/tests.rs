@@ -122,7 +122,26 @@ fn a_record_says_who_announced_what_and_under_which_claim() {
             "metadata": {"labels": labels, "annotations": annotations},
         })));
         let service = ServiceKey::new("default", "web");
-        assert_eq!(record, Some(Recorded { service, node: "n1".into(), claim }));
+        let is_ours = annotations != json!({});
+        assert_eq!(record, Some(Recorded { service, node: "n1".into(), claim, is_ours }));
+    }
+}
+
+#[test]
+fn a_record_is_ours_by_its_annotation_or_its_owner() {
+    let owned_by =
+        |kind: &str| json!([{"apiVersion": "v1", "kind": kind, "name": "x", "uid": "u"}]);
+    let mark = json!({CLAIM: "0"});
+    for (annotations, owners, expected) in [
+        (json!({}), owned_by("Pod"), Maker::Other),
+        (json!({}), json!([]), Maker::Nobody),
+        (json!({}), owned_by("DaemonSet"), Maker::Us),
+        (mark.clone(), owned_by("Pod"), Maker::Us),
+        (mark, json!([]), Maker::Us),
+    ] {
+        let metadata: ObjectMeta =
+            object(json!({"annotations": annotations, "ownerReferences": owners}));
+        assert_eq!(maker(&metadata), expected, "{annotations} {owners}");
     }
 }
 

@@ -39,7 +39,7 @@ impl World {
             let node = node::name(self.dice.index(self.nodes.len() + 1));
             let claim = self.dice.between(0, 60);
             let key = format!("{node}-{}", service.name);
-            old.insert(key, Recorded { service, node, claim });
+            old.insert(key, Recorded { service, node, claim, is_ours: true });
         }
         self.change(&Event::Recorded(Change::Replace(old)));
     }

@@ -72,6 +72,9 @@ pub(crate) enum Fault {
     ForeignBefore,
     /// A foreign host takes an address that is served.
     ForeignAfter(usize),
+    /// Another program on this node answers for the address that a new Service gets, and says so in
+    /// a record of its own.
+    Program(NodeId),
     /// A move order: for this Service, to this node, valid or not.
     Order(usize, NodeId, bool),
 }
@@ -161,6 +164,7 @@ impl Fault {
                 | Self::Share(..)
                 | Self::AddNode
                 | Self::ForeignBefore
+                | Self::Program(_)
                 | Self::Order(..)
         )
     }

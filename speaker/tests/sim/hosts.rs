@@ -86,6 +86,12 @@ impl World {
             let (own, mac) = (node::addresses(id, segment), node::mac(id, segment));
             self.answer(segment, Station::Node(id), mac, frame, |ip| own.contains(&ip));
         }
+        let programs = self.programs.values().filter(|(on, _)| *on == id);
+        let programs: Vec<IpAddr> = programs.map(|(_, address)| *address).collect();
+        if !programs.is_empty() {
+            let mac = node::mac(id, segment);
+            self.answer(segment, Station::Node(id), mac, frame, |ip| programs.contains(&ip));
+        }
         let node = &mut self.nodes[id];
         let Some(agent) = &mut node.agent else { return };
         if let Some(waiting) = &mut agent.hung {

@@ -32,14 +32,15 @@ impl World {
             agent.engine.is_active() && agent.since + 3 * SEC < self.now && node.writes.is_empty()
         });
         let Some(agent) = agent.filter(|_| !node.stale) else { return };
-        let own = self.truth.records.values().filter(|record| record.node == node.name);
+        let ours = || self.truth.records.iter().filter(|(_, record)| record.is_ours);
+        let own = ours().map(|(_, record)| record).filter(|record| record.node == node.name);
         let own: BTreeMap<&ServiceKey, u64> = own.map(|it| (&it.service, it.claim)).collect();
         let missing =
             agent.reported.iter().filter(|(service, claim)| own.get(service) != Some(*claim));
         let missing = missing.map(|(service, claim)| Write::Record(service.clone(), Some(*claim)));
         let left = own.keys().filter(|service| !agent.reported.contains_key(*service));
         let left = left.map(|service| Write::Record((*service).clone(), None));
-        let of_dead = self.truth.records.iter().filter(|(_, record)| {
+        let of_dead = ours().filter(|(_, record)| {
             record.node != node.name
                 && agent.reported.contains_key(&record.service)
                 && !agent.members.contains(&record.node)
@@ -95,7 +96,9 @@ impl World {
     fn record(&mut self, name: &NodeName, service: ServiceKey, claim: Option<u64>) {
         let key = format!("{name}-{}", service.name);
         let change = match claim {
-            Some(claim) => Change::Set(key, Recorded { service, node: name.clone(), claim }),
+            Some(claim) => {
+                Change::Set(key, Recorded { service, node: name.clone(), claim, is_ours: true })
+            }
             None if self.truth.records.contains_key(&key) => Change::Remove(key),
             None => return,
         };

@@ -124,7 +124,7 @@ impl World {
             Fault::Create if self.concerns(only, address) => Some(CREATION),
             // For a moment nobody may have had an endpoint, by what the owner knew.
             Fault::Endpoints(_) if self.concerns(only, address) => Some(SUCCESSION),
-            Fault::ForeignBefore if self.concerns(only, address) => None,
+            Fault::ForeignBefore | Fault::Program(_) if self.concerns(only, address) => None,
             _ if fault.blinds() => None,
             _ if fault.bereaves().is_some_and(victims) => Some(DEATH),
             _ => Some(BLINK),

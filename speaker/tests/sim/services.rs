@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crds::model::ids::ServiceKey;
 use crds::model::selector::Labels;
 use speaker::engine::{Change, Event};
-use speaker::facts::{ServiceFacts, SliceFacts, Traffic};
+use speaker::facts::{Recorded, ServiceFacts, SliceFacts, Traffic};
 
 use crate::fault::Fault;
 use crate::happening::Happening;
@@ -62,6 +62,10 @@ pub(crate) fn slice(number: usize, nodes: BTreeSet<NodeId>) -> SliceFacts {
     }
 }
 
+fn program_record(fault: usize) -> String {
+    format!("l2-{fault}")
+}
+
 impl World {
     /// A Service with its slice.
     pub(crate) fn create(&mut self, number: usize, traffic: Traffic) {
@@ -115,6 +119,10 @@ impl World {
                 self.insist(number, 0);
                 *service
             }
+            Fault::Program(id) => {
+                self.program_starts(number, *id, next);
+                next
+            }
             _ => {
                 self.create(next, Traffic::Cluster);
                 next
@@ -141,6 +149,27 @@ impl World {
 
     fn foreigner(&mut self, fault: usize, address: IpAddr) {
         self.foreigners.push(Foreigner { fault, segment: 0, address, active: true });
+    }
+
+    /// A program on node `id` announces a new Service.
+    fn program_starts(&mut self, fault: usize, id: NodeId, service: usize) {
+        let address = ips(service, self.dual)[0];
+        self.programs.insert(fault, (id, address));
+        let record =
+            Recorded { service: key(service), node: node::name(id), claim: 0, is_ours: false };
+        self.change(&Event::Recorded(Change::Set(program_record(fault), record)));
+        self.create(service, Traffic::Cluster);
+        if !self.may_announce(id, address) {
+            // Whoever does has another MAC.
+            self.judge.taken.insert(address, None);
+        }
+    }
+
+    pub(crate) fn program_stops(&mut self, fault: usize) {
+        if let Some((_, address)) = self.programs.remove(&fault) {
+            self.judge.taken.entry(address).and_modify(|freed| *freed = Some(self.now));
+            self.change(&Event::Recorded(Change::Remove(program_record(fault))));
+        }
     }
 
     /// A foreign host that took an address announces it, again and again.

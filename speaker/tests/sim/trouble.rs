@@ -75,7 +75,8 @@ impl World {
             | Fault::Delete(_)
             | Fault::Share(..)
             | Fault::ForeignBefore
-            | Fault::ForeignAfter(_) => self.change_services(number, &fault),
+            | Fault::ForeignAfter(_)
+            | Fault::Program(_) => self.change_services(number, &fault),
         }
         self.dirty.everything();
     }
@@ -104,6 +105,7 @@ impl World {
             Fault::ForeignBefore | Fault::ForeignAfter(_) => {
                 self.foreigner_leaves(number);
             }
+            Fault::Program(_) => self.program_stops(number),
             _ => {}
         }
         if over {

@@ -43,6 +43,8 @@ pub(crate) struct World {
     /// The neighbour caches of the clients, two for each segment.
     pub(crate) caches: Vec<Cache>,
     pub(crate) foreigners: Vec<Foreigner>,
+    /// Other programs, by the fault that each is: on which node, and for which address they answer.
+    pub(crate) programs: BTreeMap<usize, (NodeId, IpAddr)>,
     pub(crate) truth: Truth,
     pub(crate) api_away: bool,
     /// Nodes whose watches tell nothing.
@@ -84,6 +86,7 @@ impl World {
             burst: 0,
             caches: vec![Cache::new(); 2 * segments],
             foreigners: Vec::new(),
+            programs: BTreeMap::new(),
             truth: Truth { config: config(), filled: true, ..Truth::default() },
             api_away: false,
             deaf_watches: BTreeSet::new(),

@@ -1,6 +1,7 @@
 //! What is done about a Service whose address somebody else answers for.
 //!
-//! An address that was never in use is exchanged, if the user did not ask for exactly that one.
+//! An address that was never in use is exchanged, if the user did not ask for exactly that one. One
+//! that another program gave, before there was a controller of ours, has been in use.
 //! Anything else is kept: clients know it, or somebody wants it. Then the Service says so.
 
 use std::net::IpAddr;
@@ -44,9 +45,11 @@ impl Desk {
         let claim = settled.claim.as_ref().filter(|claim| !claim.reserved)?;
         let mut stays = None;
         for address in claim.addresses.clone() {
-            let Some(duplicate) = self.conflicts.of(address).cloned() else {
+            let Some(mut duplicate) = self.conflicts.of(address).cloned() else {
                 continue;
             };
+            // Clients know it, though no speaker of ours has announced it yet.
+            duplicate.has_served |= self.inherited.contains(&(facts.key.clone(), address));
             let outcome = self.judge_conflict(request, address, &duplicate, settled, now);
             let done = done(&outcome);
             let message = format!("{}: {done}", seen(address, &duplicate));

@@ -20,6 +20,10 @@ impl Desk {
                 continue;
             };
             let addresses = &facts.held.addresses;
+            if self.installed.is_some_and(|at| facts.created < at) {
+                let all = addresses.iter().map(|address| (facts.key.clone(), *address));
+                self.inherited.extend(all);
+            }
             match &facts.held.pool {
                 _ if addresses.is_empty() => {}
                 Some(pool) if config.unreadable_pools.contains(pool) => {

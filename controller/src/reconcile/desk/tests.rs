@@ -42,7 +42,7 @@ impl Scene {
     }
 
     fn with_role(role: Role, pools: &[(&str, &str)], services: &[Value]) -> Self {
-        let mut desk = Desk::new(role);
+        let mut desk = Desk::new(role, None);
         let pools = pools.iter().map(|(name, range)| pool(name, 1, range)).collect();
         desk.take(Input::Pools(listed(pools)));
         desk.take(Input::Advertisements(listed(vec![advertisement()])));
@@ -431,7 +431,7 @@ fn a_standby_does_nothing() {
 
 #[test]
 fn nothing_is_given_before_everything_is_listed() {
-    let mut desk = Desk::new(Role::Leader);
+    let mut desk = Desk::new(Role::Leader, None);
     desk.take(Input::Services(listed(vec![facts(&service("web", 1))])));
     desk.take(Input::Pools(listed(vec![pool("p", 1, "10.0.0.0/24")])));
     assert_eq!(desk.work(now(Duration::ZERO)), []);

@@ -36,9 +36,9 @@ fn five_questions_without_an_answer_make_an_address_free() {
 fn an_answer_is_believed_for_ten_seconds() {
     let (mut pending, group) = (Pending::default(), group([1, 2]));
     pending.probe(&group, at(0));
-    pending.found(address(3), HOST, at(10));
+    pending.found(address(3), HOST, PROBE_AGAIN, at(10));
     assert_eq!(pending.probe(&group, at(10)), Probed::Asking, "that is another address");
-    pending.found(address(2), HOST, at(20));
+    pending.found(address(2), HOST, PROBE_AGAIN, at(20));
     assert_eq!(pending.due(at(20)), [address(1)], "there is news of the group");
     for now in [20, 130, 9_999] {
         assert_eq!(pending.probe(&group, at(now)), Probed::Taken(address(2), HOST), "{now}");
@@ -48,10 +48,24 @@ fn an_answer_is_believed_for_ten_seconds() {
 }
 
 #[test]
+fn one_that_is_expected_to_fall_silent_is_asked_again_soon_and_gently() {
+    let (mut pending, group) = (Pending::default(), group([1]));
+    pending.probe(&group, at(0));
+    assert_eq!(probed(&mut pending, 1), [0]);
+    pending.found(address(1), HOST, PROBE_SOON, at(2));
+    assert_eq!(pending.probe(&group, at(2)), Probed::Taken(address(1), HOST));
+    assert_eq!(probed(&mut pending, 999), [] as [u64; 0], "it has answered");
+    pending.due(at(999));
+    assert_eq!(pending.due(at(1_000)), [address(1)]);
+    assert_eq!(pending.probe(&group, at(1_000)), Probed::Asking);
+    assert_eq!(pending.probe(&group, at(1_130)), Probed::Free);
+}
+
+#[test]
 fn one_that_answers_for_everything_says_nothing() {
     let (mut pending, group) = (Pending::default(), group([1]));
     pending.probe(&group, at(0));
-    pending.found(address(1), HOST, at(1));
+    pending.found(address(1), HOST, PROBE_AGAIN, at(1));
     assert_eq!(pending.probe(&group, at(1)), Probed::Taken(address(1), HOST));
     pending.is_proxy(HOST);
     assert_eq!(pending.probe(&group, at(130)), Probed::Free);

@@ -16,7 +16,7 @@ impl Turn<'_> {
     pub(super) fn claim(&mut self, group: &Group, from: Option<&NodeName>) {
         let rank = if self.peers.sees_most() { Rank::Firm } else { Rank::Provisional };
         let records = group.services.iter().filter_map(|service| self.recorded.get(service));
-        let recorded = records.map(|(_, claim)| *claim).max().unwrap_or(0);
+        let recorded = records.map(|record| record.claim).max().unwrap_or(0);
         for address in &group.addresses {
             let (book, lives) = (self.peers.book(), self.peers.lives());
             let others = || book.claims(address).filter(|claim| claim.node != book.me());

@@ -138,7 +138,7 @@ impl Turn<'_> {
     /// Who announced it by the API's record, if that one can take it.
     pub(super) fn recorded(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
         let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
-        let (node, _) = recorded.next()?;
+        let node = &recorded.next()?.node;
         let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
         is_able.then(|| node.clone())
     }
@@ -147,7 +147,7 @@ impl Turn<'_> {
     /// is just starting, or has not been heard of at all, as when all start at once.
     pub(super) fn expected(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
         let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
-        let (node, _) = recorded.next()?;
+        let node = &recorded.next()?.node;
         let is_late = match self.peers.lives().belief(node) {
             None => *node != *self.peers.book().me(),
             Some(belief) => belief.life != Life::Gone && !self.is_able(node),
@@ -155,14 +155,15 @@ impl Turn<'_> {
         (is_late && self.is_candidate(group, ballots, node)).then(|| node.clone())
     }
 
-    /// Whether it was announced when this member began, by the API's record.
-    pub(super) fn was_recorded(&self, group: &Group) -> bool {
-        group.addresses.iter().any(|address| self.served.contains(address))
+    /// Whether one of us announced it when this member began, by the API's record. What another
+    /// program announced, it may still answer for.
+    pub(super) fn was_ours(&self, group: &Group) -> bool {
+        group.addresses.iter().any(|address| self.served.get(address) == Some(&true))
     }
 
     pub(super) fn is_recorded_here(&self, group: &Group) -> bool {
         let me = self.peers.book().me();
-        group.services.iter().any(|it| self.recorded.get(it).is_some_and(|(node, _)| node == me))
+        group.services.iter().any(|it| self.recorded.get(it).is_some_and(|it| it.node == *me))
     }
 }
 

@@ -67,7 +67,7 @@ fn config() -> Config {
 /// One event of every kind that is kept.
 fn everything() -> Vec<Event> {
     let slice = SliceFacts { service: web(), usable: true, nodes: ["n1".into()].into() };
-    let recorded = Recorded { service: web(), node: "n1".into(), claim: 7 };
+    let recorded = Recorded { service: web(), node: "n1".into(), claim: 7, is_ours: true };
     vec![
         Event::Config(config()),
         Event::Services(Change::Replace([(web(), service("u"))].into())),

@@ -1,10 +1,14 @@
 //! Hosts that are none of ours and answer for addresses of ours.
 
+use speaker::engine::Conflict;
+
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
+use crate::ledger::Moved;
+use crate::node;
 use crate::scenario::Scenario;
 use crate::services;
-use crate::time::SEC;
+use crate::time::{At, SEC};
 use crate::wire::foreign_mac;
 
 #[test]
@@ -52,5 +56,47 @@ fn what_a_foreign_host_takes_later_is_kept_and_defended() {
             conflict.address == address && conflict.mac == foreign_mac(0) && conflict.served
         });
         assert!(reported, "seed {seed}: {:?}", ledger.conflicts);
+    }
+}
+
+/// The number of the Service that the first fault makes in a cluster of four.
+const NEW: usize = 204;
+
+#[test]
+fn what_another_program_on_a_barred_node_answers_for_is_taken_when_it_falls_silent() {
+    const SILENT: At = FAULT + 15 * SEC;
+    for seed in 1..=4 {
+        let scene = Scenario::calm(seed, 3, 4).with(FAULT, 15 * SEC, Fault::Program(0));
+        let ledger = must_hold(&scene.with(FAULT - 5 * SEC, 60 * SEC, Fault::Exclude(0)));
+        let address = services::ip(NEW);
+        let mut taken = ledger.moves.iter().filter(|it| it.address == address && it.client == 0);
+        let first = taken.next().map(|it| it.at);
+        assert!(
+            first.is_some_and(|at| (SILENT..SILENT + 2 * SEC).contains(&at)),
+            "seed {seed}: {first:?}"
+        );
+        assert!(taken.next().is_none(), "seed {seed}");
+        let of_program = |conflict: &Conflict| {
+            conflict.address == address && conflict.mac == node::mac(0, 0) && conflict.served
+        };
+        assert!(ledger.conflicts.iter().any(|(_, _, it)| of_program(it)), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_another_program_on_a_node_of_ours_answers_for_is_taken_over_there() {
+    for seed in 1..=4 {
+        for node in 0..3 {
+            let scene = Scenario::calm(seed, 3, 4).with(FAULT, 15 * SEC, Fault::Program(node));
+            let ledger = must_hold(&scene);
+            let address = services::ip(NEW);
+            let of = |it: &&Moved| it.address == address && it.client == 0;
+            let taken: Vec<_> = ledger.moves.iter().filter(of).map(|it| (it.to, it.at)).collect();
+            // Nobody ever saw a second MAC, and there was no need to wait until it stopped.
+            assert!(
+                matches!(taken[..], [(mac, at)] if mac == node::mac(node, 0) && at < FAULT + 3 * SEC),
+                "seed {seed}: {taken:?}"
+            );
+        }
     }
 }

@@ -116,6 +116,24 @@ fn an_address_that_is_in_use_is_kept_and_the_service_says_so_while_it_lasts() {
 }
 
 #[test]
+fn an_address_that_another_program_gave_before_the_first_controller_is_never_exchanged() {
+    // As seconds since 1970: when Services are made here is the beginning of 2026.
+    const MADE: i64 = 1_767_225_600;
+    for (installed, is_kept) in [(Some(MADE + 1), true), (Some(MADE), false), (None, false)] {
+        let mut scene = Scene::new(&[("p", "10.0.0.1-10.0.0.9")], &[]);
+        scene.desk.installed = installed;
+        let services = vec![facts(&served("web", 5, "10.0.0.1", "p"))];
+        scene.desk.take(Input::Services(listed(services)));
+        assert_eq!(scene.work(), [Effect::Report(Vec::new())]);
+        let effects = scene.report("n1", &json!([foreign("10.0.0.1")]));
+        let kept = messages(&effects)[0].ends_with("since it has been in use");
+        assert_eq!(kept, is_kept, "{installed:?}: {effects:?}");
+        let effects = scene.report("n1", &json!([conflict("10.0.0.1", MAC, "Member", false)]));
+        assert!(ingress(&effects).iter().all(|(_, ip)| ip.is_empty()), "{effects:?}");
+    }
+}
+
+#[test]
 fn one_speaker_that_had_announced_it_is_enough_to_keep_it() {
     let (mut scene, _) = scene();
     scene.desk.take(Input::Speakers(Change::Put(reported("n1", &json!([foreign("10.0.0.1")])))));

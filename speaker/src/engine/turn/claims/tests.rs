@@ -1,6 +1,6 @@
 //! `n1` among neighbours of which a test says what they hold and whether they are there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crds::model::compile::Config;
@@ -13,6 +13,7 @@ use crate::engine::heirs::Heirs;
 use crate::engine::peers::Peers;
 use crate::engine::pending::Pending;
 use crate::engine::{Exclusions, Settings};
+use crate::facts::Recorded;
 use crate::mesh::seal::SecretKey;
 use crate::mesh::{Identity, Member, Mesh};
 use crate::moment::Moment;
@@ -34,7 +35,7 @@ fn held(rank: Rank, counter: u64) -> Held {
 struct Scene {
     peers: Peers,
     pending: Pending,
-    recorded: BTreeMap<ServiceKey, (NodeName, u64)>,
+    recorded: BTreeMap<ServiceKey, Recorded>,
     group: Group,
 }
 
@@ -102,7 +103,7 @@ impl Scene {
             pending: &mut self.pending,
             heirs: &mut Heirs::default(),
             recorded: &self.recorded,
-            served: &BTreeSet::new(),
+            served: &BTreeMap::new(),
             orders: &[],
             now: Moment::START,
         };
@@ -124,7 +125,8 @@ fn a_claim_is_above_every_other_that_is_known() {
     let dead = |theirs| Scene::new().with(2, Some(firm(theirs)), false).with(3, None, true);
     let recorded = |mut scene: Scene, claim| {
         let service = scene.group.services.first().unwrap().clone();
-        scene.recorded.insert(service, ("n2".into(), claim));
+        let record = Recorded { service: service.clone(), node: "n2".into(), claim, is_ours: true };
+        scene.recorded.insert(service, record);
         scene
     };
     let cases = vec![
