@@ -5,6 +5,7 @@
 //! know it by [`plan`] (names and addresses, the same every time) and by [`state`] (what this run
 //! of it left on disk).
 
+pub mod away;
 pub mod bare;
 pub mod chart;
 pub mod checks;

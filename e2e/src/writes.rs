@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::cluster::Lab;
+use crate::wait::{Look, until};
 
 const VERBS: [&str; 6] = ["POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"];
 /// What an idle cluster writes by itself: leases of nodes and components, and now and then a
@@ -76,6 +78,22 @@ impl fmt::Display for Writes {
             self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
         f.write_str(&parts.join(", "))
     }
+}
+
+/// Waits until nothing of ours has been written for two seconds.
+pub async fn quiet(lab: &Lab) -> Result<()> {
+    let mut last = (Writes::now(lab)?, Instant::now());
+    until(Duration::from_mins(3), "two seconds without a write", async || {
+        let now = Writes::now(lab)?;
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        let rest = last.1.elapsed();
+        Ok(Look::when((rest > Duration::from_secs(2)).then_some(()), || {
+            format!("{rest:?} of rest")
+        }))
+    })
+    .await
 }
 
 #[cfg(test)]

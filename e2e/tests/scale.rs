@@ -10,27 +10,11 @@ use e2e::many;
 use e2e::temp_ns::TempNamespace;
 use e2e::usage::{self, Usage};
 use e2e::wait::{Look, until};
-use e2e::writes::Writes;
+use e2e::writes::{Writes, quiet};
 use serde_json::{Value, json};
 
 const SERVICES: usize = 1_000;
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// Waits until nothing of ours has been written for two seconds.
-async fn quiet(lab: &Lab) -> Result<()> {
-    let mut last = (Writes::now(lab)?, Instant::now());
-    until(Duration::from_mins(3), "two seconds without a write", async || {
-        let now = Writes::now(lab)?;
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        let rest = last.1.elapsed();
-        Ok(Look::when((rest > Duration::from_secs(2)).then_some(()), || {
-            format!("{rest:?} of rest")
-        }))
-    })
-    .await
-}
 
 /// What came in a minute in which nobody did anything, and what our programs used.
 async fn idle_minute(lab: &Lab) -> Result<(Writes, Value)> {

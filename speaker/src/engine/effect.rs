@@ -49,7 +49,8 @@ pub struct Conflict {
     pub mac: MacAddr,
     /// Where.
     pub link: IfIndex,
-    /// It was announced by us before: then it is kept. Otherwise it is not announced at all.
+    /// It was announced before, by us or by another program: then it is kept. Otherwise it is not
+    /// announced at all.
     pub served: bool,
     /// The node whose MAC that is, if it is one of ours that has no claim to the address.
     pub member: Option<NodeName>,

@@ -85,7 +85,11 @@ fn message(conflict: &Conflict, interface: &str, node: &str) -> String {
              load balancer, a leftover address, or kube-proxy in IPVS mode without strictARP)"
         ),
     };
-    let what = if *served { "it is kept and defended" } else { "it is not announced" };
+    let what = if *served {
+        "it is kept, and defended while it is announced"
+    } else {
+        "it is not announced"
+    };
     format!(
         "address {address} is answered for by {mac}, seen on interface {interface} of node \
          \"{node}\", {who}; {what}"
@@ -116,6 +120,6 @@ mod tests {
         conflict.member = Some("n2".into());
         let text = message(&conflict, "eth0", "n1");
         assert!(text.contains("which is node \"n2\": something else than its speaker"), "{text}");
-        assert!(text.ends_with("it is kept and defended"), "{text}");
+        assert!(text.ends_with("it is kept, and defended while it is announced"), "{text}");
     }
 }
