@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::away::Away;
 use e2e::checks::Unchecked;
 use e2e::cluster::Lab;
-use e2e::config::{self, Config, NAMESPACE};
+use e2e::config::{Config, NAMESPACE};
 use e2e::observer::Observer;
 use e2e::scene::QUIET;
 use e2e::temp_ns::TempNamespace;
@@ -116,7 +116,7 @@ fn make(lab: &Lab, object: &Value, status: &Value) -> Result<()> {
 }
 
 /// Who announced a Service, by the word of MetalLB's speaker on `node`.
-fn announced(lab: &Lab, space: &str, number: usize, service: &str, owner: Value) -> Result<()> {
+fn announced(lab: &Lab, space: &str, number: usize, service: &str, owner: &Value) -> Result<()> {
     let node = &lab.nodes()[number % lab.nodes().len()].name;
     let object = json!({
         "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
@@ -134,7 +134,7 @@ fn announced(lab: &Lab, space: &str, number: usize, service: &str, owner: Value)
 }
 
 /// What MetalLB's programs thought of their configuration.
-fn judged(lab: &Lab, name: &str, condition: &str, owner: Value) -> Result<()> {
+fn judged(lab: &Lab, name: &str, condition: &str, owner: &Value) -> Result<()> {
     let component = if name == "controller" { "controller" } else { "speaker" };
     let object = json!({
         "apiVersion": "metallb.io/v1beta1", "kind": "ConfigurationState",
@@ -203,17 +203,17 @@ fn leave(lab: &Lab, space: &TempNamespace) -> Result<()> {
     }
     secrets(lab)?;
     kubectl(lab, &["delete", "servicel2statuses,configurationstates", "--all"])?;
-    judged(lab, "controller", "poolReconcilerValid", json!([]))?;
+    judged(lab, "controller", "poolReconcilerValid", &json!([]))?;
     for node in lab.nodes() {
         let name = format!("speaker-{}", node.name);
-        judged(lab, &name, "configReconcilerValid", gone_pod(&name))?;
+        judged(lab, &name, "configReconcilerValid", &gone_pod(&name))?;
     }
     for (number, (service, ..)) in GIVEN.iter().enumerate() {
         // Not all of them have an owner, as when they came from a backup.
         let owner = if number % 2 == 0 { gone_pod("metallb-speaker-x") } else { json!([]) };
-        announced(lab, &space.name, number, service, owner)?;
+        announced(lab, &space.name, number, service, &owner)?;
     }
-    announced(lab, &space.name, 99, "deleted", json!([]))
+    announced(lab, &space.name, 99, "deleted", &json!([]))
 }
 
 /// What the ServiceL2Statuses say about the Services of a namespace: who announces each, and whether

@@ -149,7 +149,7 @@ async fn await_addresses(services: &Api<Service>) -> Result<()> {
             status.and_then(|it| it.ingress.as_ref()).map_or(0, Vec::len)
         };
         let wrong = all.iter().filter(|it| count(it) != expected(&it.name_any()));
-        let wrong: Vec<String> = wrong.map(|it| it.name_any()).collect();
+        let wrong: Vec<String> = wrong.map(ResourceExt::name_any).collect();
         Ok(Look::when(wrong.is_empty().then_some(()), || format!("not yet: {wrong:?}")))
     })
     .await
