@@ -19,6 +19,7 @@ pub mod families;
 pub mod fault;
 pub mod interrupt;
 pub mod label;
+pub mod leftovers;
 pub mod many;
 pub mod matrix;
 pub mod namespace;
