@@ -86,9 +86,9 @@ pub fn secrets(lab: &Lab) -> Result<()> {
     let key = "MetalLB makes this of a hundred and twenty-eight random letters";
     let all = [
         ("metallb-webhook-cert", json!(certificate)),
-        // The second is what the chart calls it.
+        // Not ours, which the chart calls otherwise: with another key under them, speakers that are
+        // replaced one after the other would not hear those that have the former.
         ("memberlist", json!({ "secretkey": key })),
-        ("ferrolb-memberlist", json!({ "secretkey": key })),
     ];
     for (name, data) in all {
         let secret = json!({
