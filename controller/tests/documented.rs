@@ -1,6 +1,7 @@
 //! Whatever ferrolb calls by a word of its own stands in `docs/`: reasons, Events, conditions,
-//! labels, annotations and metrics. (Flags: `args.rs` of each program.) This test reads the sources for the words, and the pages
-//! for their descriptions, so that a word that is added without a description is found.
+//! labels, annotations and metrics. (Flags: the tests of each program's `args.rs`.) This test reads
+//! the sources for the words, and the pages for their descriptions, so that a word that is added
+//! without a description is found.
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
 
 use std::collections::BTreeSet;
