@@ -65,7 +65,8 @@ pub async fn delete(client: &Client, namespace: &str) -> Result<()> {
         .await
 }
 
-async fn post<K>(api: &Api<K>, objects: impl Iterator<Item = Value>) -> Result<()>
+/// Makes all of these, several at a time.
+pub async fn post<K>(api: &Api<K>, objects: impl IntoIterator<Item = Value>) -> Result<()>
 where
     K: Clone + DeserializeOwned + serde::Serialize + std::fmt::Debug,
 {

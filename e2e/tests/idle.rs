@@ -6,17 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
+use e2e::many;
 use e2e::temp_ns::TempNamespace;
 use e2e::wait::{Look, SOON, until};
 use e2e::web;
 use e2e::writes::{self, Writes};
-use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// How many of each kind; 500 in all.
@@ -36,8 +34,6 @@ const UNHEARD: &str = "172.17.243.0/24";
 const MINUTE: Duration = Duration::from_mins(1);
 /// How long a new pod's endpoints are watched for what they may bring about.
 const A_WHILE: Duration = Duration::from_secs(20);
-/// Requests under way at one time.
-const CONNECTIONS: usize = 16;
 
 /// What our programs write to, the Leases apart. In a cluster where pods come and go, others write
 /// to other things.
@@ -121,20 +117,6 @@ fn slice(service: &Value) -> Option<Value> {
     }))
 }
 
-async fn post<K>(api: &Api<K>, objects: Vec<Value>) -> Result<()>
-where
-    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
-{
-    futures::stream::iter(objects)
-        .map(async |object| {
-            let object: K = serde_json::from_value(object)?;
-            api.create(&PostParams::default(), &object).await.context("creating an object")
-        })
-        .buffer_unordered(CONNECTIONS)
-        .try_for_each(async |_| Ok(()))
-        .await
-}
-
 /// Waits until every Service that can have addresses has them, and of both families if it must.
 async fn await_addresses(services: &Api<Service>) -> Result<()> {
     let expected = |name: &str| match name.split('-').next() {
@@ -203,9 +185,9 @@ async fn nothing_is_written_in_an_idle_minute_nor_after_a_pod_was_replaced() -> 
         let all = services();
         ensure!(all.len() == 500, "{}", all.len());
         let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), &space.name);
-        post(&slices, all.iter().filter_map(slice).collect()).await?;
+        many::post(&slices, all.iter().filter_map(slice)).await?;
         let services: Api<Service> = Api::namespaced(client.clone(), &space.name);
-        post(&services, all).await?;
+        many::post(&services, all).await?;
         await_addresses(&services).await?;
         writes::quiet(&lab).await?;
 

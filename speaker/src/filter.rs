@@ -126,26 +126,18 @@ impl Program {
             require(&mut program, IF_EQUAL, value);
         }
         program.push(plain(LOAD_WORD, PACKET_TYPE));
-        // The sense is the other way round: drop if greater.
-        let not_for_us = Instruction { code: IF_GREATER, jt: 0, jf: 1, k: PACKET_BROADCAST };
-        program.extend([not_for_us, DROP]);
+        require_at_most(&mut program, PACKET_BROADCAST);
 
         let target_search = search(TARGET, &edges);
-        let MacAddr([m0, m1, m2, m3, m4, m5]) = mac;
-        let if_equal = |k, jt, jf| Instruction { code: IF_EQUAL, jt, jf, k };
         program.extend([
             plain(LOAD_HALF, OPERATION),
             // A request skips the eight instructions about replies.
             if_equal(1, 8, 0),
             if_equal(2, 1, 0),
             DROP,
-            plain(LOAD_WORD, DESTINATION),
-            if_equal(u32::from_be_bytes([m0, m1, m2, m3]), 0, 3),
-            plain(LOAD_HALF, DESTINATION + 4),
-            if_equal(u32::from(u16::from_be_bytes([m4, m5])), 0, 1),
-            ACCEPT,
-            plain(JUMP, distance(target_search.len())),
         ]);
+        program.extend(accept_to(mac));
+        program.push(plain(JUMP, distance(target_search.len())));
         program.extend(target_search);
         program.extend(search(SENDER, &edges));
         program.push(DROP);
@@ -167,6 +159,26 @@ impl fmt::Display for Program {
 /// The frame is dropped unless the accumulator passes the test.
 fn require(program: &mut Vec<Instruction>, test: u16, k: u32) {
     program.extend([Instruction { code: test, jt: 1, jf: 0, k }, DROP]);
+}
+
+/// The same, if the accumulator is greater: the sense of the test is the other way round.
+fn require_at_most(program: &mut Vec<Instruction>, k: u32) {
+    program.extend([Instruction { code: IF_GREATER, jt: 0, jf: 1, k }, DROP]);
+}
+
+const fn if_equal(k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code: IF_EQUAL, jt, jf, k }
+}
+
+/// Accepts a frame to `mac`; any other falls out at the end.
+fn accept_to(MacAddr([m0, m1, m2, m3, m4, m5]): MacAddr) -> [Instruction; 5] {
+    [
+        plain(LOAD_WORD, DESTINATION),
+        if_equal(u32::from_be_bytes([m0, m1, m2, m3]), 0, 3),
+        plain(LOAD_HALF, DESTINATION + 4),
+        if_equal(u32::from(u16::from_be_bytes([m4, m5])), 0, 1),
+        ACCEPT,
+    ]
 }
 
 fn distance(count: usize) -> u32 {

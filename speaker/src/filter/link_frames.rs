@@ -3,8 +3,8 @@
 use crds::model::ids::IfIndex;
 
 use super::{
-    DROP, ETHERTYPE, IF_EQUAL, IF_GREATER, INTERFACE, Instruction, LOAD_HALF, LOAD_LEN, LOAD_WORD,
-    PACKET_BROADCAST, PACKET_TYPE, Program, distance, plain, require,
+    ACCEPT, ETHERTYPE, IF_EQUAL, IF_GREATER, INTERFACE, LOAD_HALF, LOAD_LEN, LOAD_WORD,
+    PACKET_BROADCAST, PACKET_TYPE, Program, distance, plain, require, require_at_most,
 };
 use crate::wire::ethernet::{HEADER_LEN, LINK_FRAME, LONGEST_FRAME};
 
@@ -15,16 +15,16 @@ impl Program {
     /// broadcast or to the link's own MAC, with a payload, and no longer than Ethernet allows. What
     /// is in them is sealed, so this is all there is to look at.
     pub fn link_frames(index: IfIndex) -> Self {
-        let more_than = |k| Instruction { code: IF_GREATER, jt: 0, jf: 1, k };
         let mut program = vec![plain(LOAD_LEN, 0)];
-        program.extend([more_than(distance(LONGEST_FRAME)), DROP]);
+        require_at_most(&mut program, distance(LONGEST_FRAME));
         require(&mut program, IF_GREATER, distance(HEADER_LEN));
         program.push(plain(LOAD_HALF, ETHERTYPE));
         require(&mut program, IF_EQUAL, u32::from(LINK_FRAME));
         program.push(plain(LOAD_WORD, INTERFACE));
         require(&mut program, IF_EQUAL, index.0);
         program.push(plain(LOAD_WORD, PACKET_TYPE));
-        program.extend([more_than(PACKET_BROADCAST), DROP, super::ACCEPT]);
+        require_at_most(&mut program, PACKET_BROADCAST);
+        program.push(ACCEPT);
         Self(program)
     }
 }

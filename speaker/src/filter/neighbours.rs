@@ -15,8 +15,8 @@ use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 
 use super::{
-    ACCEPT, DESTINATION, DROP, ETHERTYPE, IF_AT_LEAST, IF_EQUAL, IF_GREATER, INTERFACE,
-    Instruction, LOAD_HALF, LOAD_LEN, LOAD_WORD, PACKET_TYPE, Program, plain, require,
+    ACCEPT, DROP, ETHERTYPE, IF_AT_LEAST, IF_EQUAL, INTERFACE, Instruction, LOAD_HALF, LOAD_LEN,
+    LOAD_WORD, PACKET_TYPE, Program, accept_to, if_equal, plain, require, require_at_most,
 };
 use crate::wire::ndp;
 use crate::wire::neighbour::NOBODYS;
@@ -89,23 +89,16 @@ impl Program {
             require(&mut program, IF_EQUAL, value);
         }
         program.push(plain(LOAD_WORD, PACKET_TYPE));
-        // The sense is the other way round: drop if greater.
-        program.extend([Instruction { code: IF_GREATER, jt: 0, jf: 1, k: PACKET_MULTICAST }, DROP]);
+        require_at_most(&mut program, PACKET_MULTICAST);
 
-        let MacAddr([m0, m1, m2, m3, m4, m5]) = mac;
-        let if_equal = |k, jt, jf| Instruction { code: IF_EQUAL, jt, jf, k };
         program.extend([
             plain(LOAD_BYTE, KIND),
             // A solicitation skips the seven instructions about advertisements.
             if_equal(u32::from(ndp::SOLICITATION), 7, 0),
             if_equal(u32::from(ndp::ADVERTISEMENT), 1, 0),
             DROP,
-            plain(LOAD_WORD, DESTINATION),
-            if_equal(u32::from_be_bytes([m0, m1, m2, m3]), 0, 3),
-            plain(LOAD_HALF, DESTINATION + 4),
-            if_equal(u32::from(u16::from_be_bytes([m4, m5])), 0, 1),
-            ACCEPT,
         ]);
+        program.extend(accept_to(mac));
         for at in [TARGET, SOURCE] {
             program.extend(prefixes.iter().flat_map(|prefix| matching(*prefix, at)));
         }
@@ -127,7 +120,7 @@ fn matching(prefix: Prefix, at: u32) -> Vec<Instruction> {
             code.push(plain(AND, mask));
         }
         // Where it leads is known when all words are there.
-        code.push(Instruction { code: IF_EQUAL, jt: 0, jf: 1, k: wanted });
+        code.push(if_equal(wanted, 0, 1));
     }
     code.push(ACCEPT);
     let end = code.len();

@@ -69,13 +69,10 @@ impl Turn<'_> {
         if has(self.settings, Defect::IgnoreClaims) {
             return;
         }
-        let (book, lives) = (self.peers.book(), self.peers.lives());
+        let me = self.peers.book().me();
         let lost = |address: &IpAddr| {
-            let living = book
-                .claims(address)
-                .filter(|claim| claim.node == book.me() || lives.is_alive(claim.node));
-            let highest = living.max()?.node;
-            (highest != book.me()).then(|| (*address, highest.clone()))
+            let highest = self.peers.owner_of(address)?;
+            (highest != me).then(|| (*address, highest.clone()))
         };
         let lost: Vec<(IpAddr, NodeName)> = group.addresses.iter().filter_map(lost).collect();
         for (address, winner) in lost {
