@@ -1,17 +1,21 @@
-//! Speakers cannot reach one another, though clients reach them: no address is answered by two.
+//! Speakers cannot reach one another, though clients reach them: no address is answered by two. Each
+//! Service has addresses of both families.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::families::Families;
 use e2e::fault;
 use e2e::observer::{INTERVAL, Observer};
 use e2e::scene::{self, QUIET, SETTLED, Scene};
 use e2e::trace::Trace;
 use e2e::wait::{Look, until};
 
-const ADDRESSES: usize = 12;
+/// Each has two addresses, one of each family.
+const SERVICES: usize = 6;
+const ADDRESSES: usize = 2 * SERVICES;
 /// Long enough for everything that anybody waits for; LONG=1 makes it a minute.
 fn cut() -> Duration {
     Duration::from_secs(if std::env::var_os("LONG").is_some() { 60 } else { 20 })
@@ -25,7 +29,7 @@ fn ensure_one_each(trace: &Trace) -> Result<()> {
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn without_a_mesh_every_address_keeps_its_one_owner() -> Result<()> {
-    Scene::with("no-mesh", ADDRESSES, async |scene| {
+    Scene::with("no-mesh", Families::Both.times(SERVICES), async |scene| {
         let begun = scene.now();
         let fault = fault::cut_mesh_everywhere(scene.lab)?;
         scene.look_on(cut()).await?;
@@ -42,7 +46,7 @@ async fn without_a_mesh_every_address_keeps_its_one_owner() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_switch_that_isolates_the_nodes_leaves_one_owner_each() -> Result<()> {
-    Scene::with("isolated", ADDRESSES, async |scene| {
+    Scene::with("isolated", Families::Both.times(SERVICES), async |scene| {
         let fault = fault::isolate_ports(scene.lab)?;
         scene.look_on(cut()).await?;
         let now = scene.now();
@@ -65,7 +69,7 @@ fn answered(observer: &Observer) -> BTreeSet<IpAddr> {
 #[ignore = "needs a lab: make e2e"]
 async fn both_halves_of_a_cut_wire_serve_their_clients_and_agree_a_second_after_it_heals()
 -> Result<()> {
-    Scene::with("halves", ADDRESSES, async |scene| {
+    Scene::with("halves", Families::Both.times(SERVICES), async |scene| {
         let (stranger, _there) = fault::bystander()?;
         let beyond = Observer::watch_from(scene.lab, &stranger, &scene.addresses, INTERVAL)?;
         // n1 and a client of its own on one side, all the rest on the other.
