@@ -1,18 +1,21 @@
-//! All speakers are replaced, one after the other, under traffic: nobody notices.
+//! All speakers are replaced, one after the other, under traffic: nobody notices. Nor when each time
+//! their Secret has another key, as `docs/operations.md` says how.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::Lab;
-use e2e::config::Config;
+use e2e::config::{Config, NAMESPACE};
 use e2e::families::Families;
 use e2e::observer::INTERVAL;
 use e2e::scene::{self, SETTLED, Scene, ms};
+use e2e::scrape::{self, Reader, Target};
 use e2e::temp_ns::TempNamespace;
 use e2e::visitor::Visitor;
 use e2e::{client, many, speakers, web};
+use serde_json::{Value, json};
 
 /// Addresses nobody stands behind, and those of web servers.
 const BARE: usize = 24;
@@ -22,16 +25,32 @@ const REQUESTS_EVERY: Duration = Duration::from_millis(20);
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_rollout_of_the_speakers_changes_no_mac_and_fails_no_request() -> Result<()> {
-    rolled_out("rollout", Families::Default).await
+    rolled_out("rollout", Families::Default, &[]).await
 }
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
-async fn nor_does_it_with_addresses_of_both_families() -> Result<()> {
-    rolled_out("rollout-both", Families::Both).await
+async fn nor_do_three_with_addresses_of_both_families_that_change_the_key() -> Result<()> {
+    let old = secret_now(&Lab::attach()?)?;
+    let new = "a key of the test that changes keys";
+    let steps = [
+        json!({"stringData": {"secretkey-also": new}}),
+        json!({"stringData": {"secretkey": new}, "data": {"secretkey-also": old}}),
+        json!({"data": {"secretkey-also": null}}),
+    ];
+    rolled_out("rollout-both", Families::Both, &steps).await
 }
 
-async fn rolled_out(test: &str, families: Families) -> Result<()> {
+const SECRET: &str = "ferrolb-memberlist";
+
+/// The speakers' key, as the Secret has it: in base64.
+fn secret_now(lab: &Lab) -> Result<String> {
+    let path = "jsonpath={.data.secretkey}";
+    lab.kubectl(&["-n", NAMESPACE, "get", "secret", SECRET, "-o", path])
+}
+
+/// Rolls the speakers out once, or once after each of these changes of their Secret.
+async fn rolled_out(test: &str, families: Families, secrets: &[Value]) -> Result<()> {
     let lab = Lab::attach()?;
     let pool = families.pool("172.17.255.100-172.17.255.199", "fd17:255::100-fd17:255::1ff");
     let _config = Config::pool(&lab, "rollout", &pool)?;
@@ -44,7 +63,21 @@ async fn rolled_out(test: &str, families: Families) -> Result<()> {
         made?;
         let addresses = assigned?.addresses().collect();
         let scene = Scene::of(&lab, space, addresses, INTERVAL).await?;
-        scene.play(async |scene| under_traffic(scene, served).await).await
+        scene
+            .play(async |scene| {
+                if secrets.is_empty() {
+                    return under_traffic(scene, &served).await;
+                }
+                let reader = Reader::allowed(space, "reader").await?;
+                for secret in secrets {
+                    let patch = secret.to_string();
+                    lab.kubectl(&["-n", NAMESPACE, "patch", "secret", SECRET, "-p", &patch])?;
+                    under_traffic(scene, &served).await.with_context(|| patch)?;
+                    ensure_all_understood(&lab, &reader)?;
+                }
+                Ok(())
+            })
+            .await
     })
     .await
 }
@@ -64,9 +97,9 @@ async fn serve(space: &TempNamespace, families: Families) -> Result<Vec<IpAddr>>
     Ok(served)
 }
 
-async fn under_traffic(scene: &Scene<'_>, served: Vec<IpAddr>) -> Result<()> {
+async fn under_traffic(scene: &Scene<'_>, served: &[IpAddr]) -> Result<()> {
     let begun = scene.now();
-    let visitor = Visitor::start(served, REQUESTS_EVERY)?;
+    let visitor = Visitor::start(served.to_vec(), REQUESTS_EVERY)?;
     let lab = scene.lab.clone();
     tokio::task::spawn_blocking(move || speakers::roll_out(&lab)).await??;
     scene.settle().await?;
@@ -87,5 +120,19 @@ async fn under_traffic(scene: &Scene<'_>, served: Vec<IpAddr>) -> Result<()> {
     scene::ensure_one_answerer(&trace, Duration::ZERO)?;
     scene::ensure_no_two_unanswered(&trace)?;
     ensure!(visits.failed.is_empty(), "{:#?}", visits.failed);
+    Ok(())
+}
+
+/// No speaker has heard a frame that it had no key for.
+fn ensure_all_understood(lab: &Lab, reader: &Reader) -> Result<()> {
+    for node in lab.nodes() {
+        let text = reader.scrape(&Target::speaker(node))?;
+        let of = |outcome| {
+            let series = format!("ferrolb_speaker_mesh_frames_total{{outcome=\"{outcome}\"}}");
+            scrape::value(&text, &series).with_context(|| format!("{}: no {series}", node.name))
+        };
+        let (handled, unsealed) = (of("handled")?, of("unsealed")?);
+        ensure!(handled > 0.0 && unsealed == 0.0, "{}: {handled}, {unsealed}", node.name);
+    }
     Ok(())
 }

@@ -3,13 +3,13 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use kit::goflags;
 
 use crate::link::Exclusions;
-use crate::mesh::seal::SecretKey;
+use crate::mesh::seal::{Keyring, SecretKey};
 
 mod exclude_file;
 
@@ -57,7 +57,8 @@ pub struct Args {
     /// The labels of the speaker pods, as key=value,key=value; empty turns the mesh off
     #[arg(long, env = "METALLB_ML_LABELS", default_value = "", value_name = "LABELS")]
     ml_labels: String,
-    /// The folder that holds the file `secretkey`, which all speakers share
+    /// The folder that holds the file `secretkey`, which all speakers share, and while it is being
+    /// changed the other key in the file `secretkey-also`
     #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "", value_name = "FOLDER")]
     ml_secret_key_path: String,
 
@@ -142,8 +143,8 @@ pub struct MeshConfig {
     pub bind: SocketAddr,
     /// The label selector of the speaker pods.
     pub labels: String,
-    /// What all speakers share.
-    pub key: SecretKey,
+    /// Made of what all speakers share.
+    pub keys: Keyring,
 }
 
 /// What is wrong with the flags.
@@ -220,18 +221,29 @@ impl Args {
                 why: "is needed: speakers do not talk to one another without a key".to_owned(),
             });
         }
-        let path = PathBuf::from(&self.ml_secret_key_path).join("secretkey");
-        let secret = std::fs::read(&path)
-            .map_err(|error| Error::File { path: path.clone(), why: error.to_string() })?;
-        if secret.len() < 16 {
-            let why = format!("holds {} bytes; a key has at least 16", secret.len());
-            return Err(Error::File { path, why });
-        }
         Ok(Some(MeshConfig {
             bind: SocketAddr::new(address, self.ml_bindport),
             labels: self.ml_labels.clone(),
-            key: SecretKey::derive(&secret),
+            keys: keys(Path::new(&self.ml_secret_key_path))?,
         }))
+    }
+}
+
+/// The keys in this folder.
+fn keys(folder: &Path) -> Result<Keyring, Error> {
+    let also = folder.join("secretkey-also");
+    let also = if also.exists() { Some(key(also)?) } else { None };
+    Ok(Keyring::new(key(folder.join("secretkey"))?, also))
+}
+
+fn key(path: PathBuf) -> Result<SecretKey, Error> {
+    match std::fs::read(&path) {
+        Ok(secret) if secret.len() >= 16 => Ok(SecretKey::derive(&secret)),
+        Ok(secret) => {
+            let why = format!("holds {} bytes; a key has at least 16", secret.len());
+            Err(Error::File { path, why })
+        }
+        Err(error) => Err(Error::File { path, why: error.to_string() }),
     }
 }
 

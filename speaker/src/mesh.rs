@@ -30,7 +30,7 @@ pub mod seal;
 pub mod timing;
 
 pub use member::Member;
-use seal::{Instance, Opener, Rejected, Sealer, SecretKey};
+use seal::{Instance, Keyring, Opener, Rejected, Sealer};
 
 /// A peer that is no member yet is asked to let us in this often.
 const JOIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -49,8 +49,8 @@ pub struct Identity {
     pub member: Member,
     /// Random, new at each start: makes every frame of this process unique.
     pub instance: Instance,
-    /// The shared secret.
-    pub key: SecretKey,
+    /// Made of the secrets that are shared.
+    pub keys: Keyring,
     /// Seeds the choice of whom to probe.
     pub seed: u64,
 }
@@ -78,7 +78,7 @@ pub struct Counts {
     pub malformed: u64,
     /// Frames of a protocol version that is not spoken here.
     pub version: u64,
-    /// Frames sealed with another key, or tampered with.
+    /// Frames sealed with a key that is not known here, or tampered with.
     pub unsealed: u64,
     /// Frames seen before.
     pub replayed: u64,
@@ -104,15 +104,15 @@ pub struct Mesh {
 impl Mesh {
     /// A member that knows nobody yet; `now` starts the time allowed for the first joins.
     pub fn new(identity: Identity, now: Moment) -> Self {
-        let Identity { member, instance, key, seed } = identity;
+        let Identity { member, instance, keys, seed } = identity;
         let rng = SmallRng::seed_from_u64(seed);
         Self {
             foca: Foca::new(member, timing::config(), rng, PostcardCodec),
             runtime: AccumulatingRuntime::new(),
             timers: BTreeMap::new(),
             timer_count: 0,
-            sealer: Sealer::new(&key, instance),
-            opener: Opener::new(&key),
+            sealer: Sealer::new(&keys, instance),
+            opener: Opener::new(&keys),
             peers: BTreeSet::new(),
             next_join: now,
             settle_by: now + SETTLING,

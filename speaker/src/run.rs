@@ -198,7 +198,7 @@ fn settings(config: &Config) -> Settings {
             renewals: 0,
         },
         instance: rand::random(),
-        key: mesh.key.clone(),
+        keys: mesh.keys.clone(),
         seed: rand::random(),
     };
     Settings {

@@ -56,6 +56,28 @@ impl std::fmt::Debug for SecretKey {
     }
 }
 
+/// The keys of one speaker: it seals with one, and opens what was sealed with that or with another.
+/// So a cluster changes its key while all hear one another: first everybody learns to open with the new
+/// one, then everybody seals with it.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    seals: SecretKey,
+    also_opens: Option<SecretKey>,
+}
+
+impl Keyring {
+    /// Seals with `seals`, and opens frames of `also_opens` too.
+    pub fn new(seals: SecretKey, also_opens: Option<SecretKey>) -> Self {
+        Self { seals, also_opens }
+    }
+}
+
+impl From<SecretKey> for Keyring {
+    fn from(only: SecretKey) -> Self {
+        Self::new(only, None)
+    }
+}
+
 /// Seals outgoing frames.
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
@@ -65,8 +87,8 @@ pub struct Sealer {
 
 impl Sealer {
     /// A sealer for one life of one process; `instance` must never be used by another.
-    pub fn new(key: &SecretKey, instance: Instance) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&key.0), instance, counter: 0 }
+    pub fn new(keys: &Keyring, instance: Instance) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&keys.seals.0), instance, counter: 0 }
     }
 
     /// The frame that carries `body`.
@@ -91,7 +113,7 @@ pub enum Rejected {
     Malformed,
     /// Of a version that is not spoken here.
     Version(u8),
-    /// Sealed with another key, or changed on the way.
+    /// Sealed with a key that is not known here, or changed on the way.
     Unsealed,
     /// Seen before, or too old to tell.
     Replayed,
@@ -99,14 +121,16 @@ pub enum Rejected {
 
 /// Opens incoming frames.
 pub struct Opener {
-    cipher: XChaCha20Poly1305,
+    ciphers: Vec<XChaCha20Poly1305>,
     senders: BTreeMap<Instance, Window>,
 }
 
 impl Opener {
-    /// An opener of frames sealed with `key`.
-    pub fn new(key: &SecretKey) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&key.0), senders: BTreeMap::new() }
+    /// An opener of frames sealed with any of `keys`.
+    pub fn new(keys: &Keyring) -> Self {
+        let all = std::iter::once(&keys.seals).chain(&keys.also_opens);
+        let ciphers = all.map(|key| XChaCha20Poly1305::new(&key.0)).collect();
+        Self { ciphers, senders: BTreeMap::new() }
     }
 
     /// The body of `frame`.
@@ -120,8 +144,10 @@ impl Opener {
         if header[0] != VERSION {
             return Err(Rejected::Version(header[0]));
         }
-        let payload = Payload { msg: sealed, aad: header };
-        let body = self.cipher.decrypt(&nonce(header), payload).map_err(|_| Rejected::Unsealed)?;
+        let open = |cipher: &XChaCha20Poly1305| {
+            cipher.decrypt(&nonce(header), Payload { msg: sealed, aad: header }).ok()
+        };
+        let body = self.ciphers.iter().find_map(open).ok_or(Rejected::Unsealed)?;
         let (instance, counter) = sender(header);
         if !self.senders.contains_key(&instance) && self.senders.len() >= REMEMBERED {
             self.senders.pop_first();
@@ -179,7 +205,7 @@ mod tests {
     use super::*;
 
     fn pair() -> (Sealer, Opener) {
-        let key = SecretKey::derive(b"secret");
+        let key = SecretKey::derive(b"secret").into();
         (Sealer::new(&key, [7; 16]), Opener::new(&key))
     }
 
@@ -210,8 +236,27 @@ mod tests {
 
     #[test]
     fn another_key_does_not_open() {
-        let mut stranger = Opener::new(&SecretKey::derive(b"another"));
+        let mut stranger = Opener::new(&SecretKey::derive(b"another").into());
         assert_eq!(stranger.open(&pair().0.seal(b"hello")), Err(Rejected::Unsealed));
+    }
+
+    #[test]
+    fn at_every_step_of_a_change_of_keys_all_hear_one_another() {
+        let [old, new] = [&b"old"[..], b"new"].map(SecretKey::derive);
+        let steps = [
+            Keyring::from(old.clone()),
+            Keyring::new(old.clone(), Some(new.clone())),
+            Keyring::new(new.clone(), Some(old)),
+            Keyring::from(new),
+        ];
+        for neighbours in steps.windows(2) {
+            for (from, to) in [(0, 1), (1, 0)] {
+                let frame = Sealer::new(&neighbours[from], [7; 16]).seal(b"hello");
+                assert_eq!(Opener::new(&neighbours[to]).open(&frame).unwrap(), b"hello");
+            }
+        }
+        let ahead = Sealer::new(&steps[2], [7; 16]).seal(b"hello");
+        assert_eq!(Opener::new(&steps[0]).open(&ahead), Err(Rejected::Unsealed), "a step left out");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A handful of meshes in one process, under virtual time.
 
 use super::*;
+use crate::mesh::seal::SecretKey;
 
 struct Cluster {
     meshes: BTreeMap<SocketAddr, Mesh>,
@@ -19,9 +20,9 @@ fn node(n: u8) -> NodeName {
 
 fn mesh(n: u8, life: u8, now: Moment) -> Mesh {
     let member = Member { node: node(n), addr: addr(n), started: life.into(), renewals: 0 };
-    let key = SecretKey::derive(b"secret");
+    let keys = SecretKey::derive(b"secret").into();
     Mesh::new(
-        Identity { member, instance: [n.wrapping_add(life * 32); 16], key, seed: n.into() },
+        Identity { member, instance: [n.wrapping_add(life * 32); 16], keys, seed: n.into() },
         now,
     )
 }
@@ -149,7 +150,7 @@ fn strangers_and_recordings_are_counted_and_change_nothing() {
     let (_, frame) = a.tick(Moment::START).datagrams.remove(0);
     assert!(!b.receive(&frame, Moment::START).datagrams.is_empty());
     assert!(b.receive(&frame, Moment::START).datagrams.is_empty());
-    let unknown_kind = Sealer::new(&SecretKey::derive(b"secret"), [99; 16]).seal(&[77]);
+    let unknown_kind = Sealer::new(&SecretKey::derive(b"secret").into(), [99; 16]).seal(&[77]);
     for stray in [&b""[..], &[9; 60], &[seal::VERSION; 60], &unknown_kind] {
         assert!(b.receive(stray, Moment::START).datagrams.is_empty());
     }

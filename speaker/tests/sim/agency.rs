@@ -47,8 +47,8 @@ impl World {
             started: wall,
             renewals: 0,
         };
-        let key = SecretKey::derive(b"a secret of all speakers");
-        let identity = Identity { member, instance, key, seed: self.dice.next() };
+        let keys = SecretKey::derive(b"a secret of all speakers").into();
+        let identity = Identity { member, instance, keys, seed: self.dice.next() };
         let mut settings = Settings {
             node: node.name.clone(),
             exclusions: Exclusions::new(["^lo$"]).unwrap(),

@@ -48,8 +48,8 @@ fn waiting_for_what_does_not_come_costs_few_calls() {
         started: 0,
         renewals: 0,
     };
-    let key = SecretKey::derive(b"secret");
-    let mesh = Some(mesh::Identity { member, instance: [1; 16], key, seed: 1 });
+    let keys = SecretKey::derive(b"secret").into();
+    let mesh = Some(mesh::Identity { member, instance: [1; 16], keys, seed: 1 });
     let mut engine = Engine::new(Settings { mesh, ..engine().settings }, Moment::START);
     let (mut now, mut calls) = (Moment::START, 0);
     while let Some(due) = engine.next_deadline().filter(|_| now < at(60_000)) {

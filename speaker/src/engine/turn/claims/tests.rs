@@ -25,7 +25,7 @@ const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 fn identity(n: u8) -> Identity {
     let addr = SocketAddr::from(([192, 0, 2, 100 + n], 7946));
     let member = Member { node: format!("n{n}").as_str().into(), addr, started: 1, renewals: 0 };
-    Identity { member, instance: [n; 16], key: SecretKey::derive(b"secret"), seed: 1 }
+    Identity { member, instance: [n; 16], keys: SecretKey::derive(b"secret").into(), seed: 1 }
 }
 
 fn held(rank: Rank, counter: u64) -> Held {
