@@ -26,6 +26,7 @@ pub(crate) type Segment = usize;
 /// The UDP and TCP port of the mesh.
 pub(crate) const MESH_PORT: u16 = 7946;
 
+#[expect(clippy::struct_excessive_bools, reason = "a machine is on or off, in many ways at once")]
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) name: NodeName,

@@ -17,6 +17,7 @@ use crate::world::{Violation, World};
 pub(crate) const SETTLED: At = 8 * SEC;
 
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on one another")]
 pub(crate) struct Scenario {
     pub(crate) seed: u64,
     pub(crate) nodes: usize,

@@ -30,12 +30,13 @@ impl World {
             Fault::Cut(id) => self.cut(number, Cut::Apart([Station::Node(id)].into())),
             Fault::DeadPort(id, segment) => self.cut(number, Cut::Port(id, segment)),
             Fault::Unplug(id, segment) => self.plug(id, segment, false),
-            Fault::Flap(..) => self.queue.push(self.now, Happening::Step(number, 0)),
+            Fault::Flap(..) | Fault::Rollout => {
+                self.queue.push(self.now, Happening::Step(number, 0));
+            }
             Fault::Pause(id) => self.nodes[id].paused = Some(self.now),
             Fault::Kill(id) => self.end_agent(id),
             Fault::Hang(id) => self.with_agent(id, |agent| agent.hung = Some(Vec::new())),
             Fault::Restart(id) => self.stop_agent(id),
-            Fault::Rollout => self.queue.push(self.now, Happening::Step(number, 0)),
             Fault::RestartAll => (0..self.nodes.len()).for_each(|id| {
                 self.end_agent(id);
                 let delay = self.dice.between(SEC / 5, 3 * SEC);
@@ -95,7 +96,6 @@ impl World {
             Fault::Pause(id) => self.resume(id),
             Fault::Kill(id) | Fault::ClockJump(id, _) => self.start_agent(id),
             Fault::Hang(id) => self.go_on(id),
-            Fault::Restart(_) | Fault::Rollout | Fault::RestartAll | Fault::AddNode => {}
             Fault::Loss(_) => self.burst = 0,
             Fault::ApiOutage => self.api_away = false,
             Fault::StaleWatch(id) => {
@@ -142,7 +142,9 @@ impl World {
                 }
         });
         let done: Vec<usize> = done.map(|(number, _)| *number).collect();
-        done.into_iter().for_each(|number| self.over(number));
+        for number in done {
+            self.over(number);
+        }
     }
 
     pub(crate) fn step(&mut self, number: usize, step: u32) {

@@ -29,6 +29,7 @@ pub(crate) struct Violation {
     pub(crate) text: String,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what is out of order, one by one")]
 pub(crate) struct World {
     pub(crate) now: At,
     pub(crate) queue: crate::time::Queue<Happening>,
@@ -137,7 +138,9 @@ impl World {
         }
         self.queue.push(0, Happening::Tick);
         let planned = std::mem::take(&mut self.planned);
-        planned.into_iter().for_each(|planned| self.schedule(planned));
+        for fault in planned {
+            self.schedule(fault);
+        }
     }
 
     /// One more fault.
