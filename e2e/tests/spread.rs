@@ -8,6 +8,7 @@ use e2e::chart::Settings;
 use e2e::cluster::Lab;
 use e2e::fault;
 use e2e::scene::{self, SETTLED, Scene};
+use e2e::speakers;
 use e2e::wait::{Look, until};
 
 const ADDRESSES: usize = 30;
@@ -16,6 +17,7 @@ const ADDRESSES: usize = 30;
 const SETTLING: Duration = Duration::from_secs(15);
 /// A little less: the plan may come right at its end.
 const BEFORE_THE_PLAN: Duration = Duration::from_secs(12);
+const TIMES: u64 = 5;
 /// How long the node that comes and goes stays.
 const BACK_FOR: Duration = Duration::from_secs(8);
 
@@ -48,7 +50,7 @@ async fn a_node_that_comes_and_goes_loses_each_address_once_and_waits_for_the_pl
         let flapping = scene.busiest()?;
         let begun = scene.now();
         let mut returned = begun;
-        for _ in 0..5 {
+        for _ in 0..TIMES {
             let fault = fault::cut(&flapping.node)?;
             scene.look_on(Duration::from_secs(3)).await?;
             returned = scene.now();
@@ -63,6 +65,8 @@ async fn a_node_that_comes_and_goes_loses_each_address_once_and_waits_for_the_pl
         }
 
         scene.look_on(BEFORE_THE_PLAN.saturating_sub(BACK_FOR)).await?;
+        let status = speakers::status(&scene.client, &flapping.node.name).await?;
+        ensure!(status["returns"].as_u64() >= Some(TIMES), "{status}");
         let trace = scene.since(returned);
         scene.ensure_unmoved(&trace, &BTreeSet::new())?;
         even(scene).await?;

@@ -112,6 +112,8 @@ pub struct Engine {
     /// What somebody else has just stopped to answer for.
     announced_again: BTreeSet<IpAddr>,
     described: Option<Description>,
+    /// How often it was out of touch and came back.
+    returns: u64,
     phase: Phase,
     /// When it was last called.
     now: Moment,
@@ -145,6 +147,7 @@ impl Engine {
             bursts: Bursts::new(settings.announcements_per_second),
             announced_again: BTreeSet::new(),
             described: None,
+            returns: 0,
             phase: Phase::Waiting { asked: false },
             now,
             settings,

@@ -26,6 +26,7 @@ impl Engine {
         let waiting = holdings.iter().filter(|(_, held)| waits && held.offer.is_none());
         let description = Description {
             state,
+            returns: self.returns,
             waiting: waiting.map(|(address, _)| *address).collect(),
             knock: self.speakers.get(peers.book().me()).and_then(|facts| facts.knock.clone()),
             links: self.ports.clone().unwrap_or_default(),

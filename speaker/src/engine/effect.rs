@@ -16,6 +16,8 @@ use crate::moment::Moment;
 pub struct Description {
     /// Whether it takes addresses.
     pub state: State,
+    /// How often it was out of touch and came back.
+    pub returns: u64,
     /// The addresses that it cannot leave though it should, since nobody else may have them.
     pub waiting: BTreeSet<IpAddr>,
     /// The last knock, to be echoed.

@@ -194,6 +194,7 @@ impl Engine {
             peers.ask_all(now, effects);
         } else if peers.is_settled(now) {
             self.phase = Phase::Active;
+            self.returns += 1;
             // Everything is decided anew, and what is kept is announced anew.
             self.standings.clear();
             self.holders.clear();

@@ -118,7 +118,7 @@ pub(super) fn conflicts(state: &State) -> Result<[Family; 2], prometheus::Error>
 pub(super) fn speaker(
     description: &Description,
     deadline: &Deadline,
-) -> Result<[Family; 4], prometheus::Error> {
+) -> Result<[Family; 5], prometheus::Error> {
     let opts = Opts::new("ferrolb_speaker_state", "1 for how the speaker stands, 0 otherwise.");
     let standing = IntGaugeVec::new(opts, &["state"])?;
     for (state, name) in [
@@ -129,6 +129,12 @@ pub(super) fn speaker(
     ] {
         standing.with_label_values(&[name]).set(i64::from(state == description.state));
     }
+    let opts = Opts::new(
+        "ferrolb_speaker_returns_total",
+        "How often this speaker lost touch with the network and came back.",
+    );
+    let returns = IntCounterVec::new(opts, &[])?;
+    returns.with_label_values::<&str>(&[]).inc_by(description.returns);
     let waiting = single(
         "ferrolb_speaker_waiting_addresses",
         "Addresses that this node is to leave and keeps, since no other node can take them.",
@@ -147,7 +153,7 @@ pub(super) fn speaker(
         "1 while the speaker is in touch and may answer, 0 while it is silent.",
         usize::from(!deadline.has_passed()),
     )?;
-    Ok([Family::Gauge(standing), waiting, conflicting, may_answer])
+    Ok([Family::Gauge(standing), Family::Counter(returns), waiting, conflicting, may_answer])
 }
 
 /// A gauge without labels.

@@ -39,6 +39,7 @@ fn series_come_and_go_with_what_they_are_about() {
     }
     metrics.set_description(&Description {
         state: engine::State::Draining,
+        returns: 3,
         waiting: [[192, 0, 2, 1].into()].into(),
         ..Description::default()
     });
@@ -54,6 +55,7 @@ fn series_come_and_go_with_what_they_are_about() {
         "ferrolb_speaker_mesh_frames_total{outcome=\"unsealed\"} 0",
         "ferrolb_address_conflicts_total{ip=\"192.0.2.1\",mac=\"02:00:00:00:00:09\"} 2",
         "ferrolb_speaker_state{state=\"draining\"} 1",
+        "ferrolb_speaker_returns_total 3",
         "ferrolb_speaker_state{state=\"active\"} 0",
         "ferrolb_speaker_services{standing=\"announced\"} 1",
         "ferrolb_speaker_announcements_begun_total 1",

@@ -67,6 +67,8 @@ pub struct SpeakerFacts {
     pub(super) node: NodeName,
     pub(super) version: Option<String>,
     pub(super) is_active: bool,
+    /// How often it lost touch with the network and came back.
+    pub(super) returns: u64,
     /// The interfaces that it can announce on.
     pub(super) links: BTreeSet<String>,
     /// What it has been ordered.
@@ -148,6 +150,7 @@ pub fn speaker(object: &Speaker) -> SpeakerFacts {
         node: object.name_any().into(),
         version: object.resource_version(),
         is_active: status.and_then(|status| status.state) == Some(SpeakerState::Active),
+        returns: status.map_or(0, |status| status.returns),
         links: status
             .map(|status| status.links.iter().map(|link| link.name.clone()).collect())
             .unwrap_or_default(),

@@ -17,10 +17,19 @@ pub(super) struct Roster {
     ignore_exclude_label: bool,
     nodes: Store<NodeName, NodeFacts>,
     speakers: Store<NodeName, SpeakerFacts>,
-    /// The nodes that may announce, and since when without interruption.
-    since: BTreeMap<NodeName, Duration>,
+    /// The nodes that may announce.
+    fit: BTreeMap<NodeName, Steady>,
     /// When anything about them changed last.
     changed: Duration,
+}
+
+/// A node that may announce.
+#[derive(Debug, Clone, Copy)]
+struct Steady {
+    /// Since when without interruption.
+    since: Duration,
+    /// How often it has come back, by its speaker's own count, which begins anew when that is started.
+    returns: u64,
 }
 
 impl Roster {
@@ -94,22 +103,24 @@ impl Roster {
             let is_barred = facts.is_excluded && !self.ignore_exclude_label;
             facts.is_fit && !is_barred && speaker.is_some_and(|speaker| speaker.is_active)
         };
-        let fit = self.nodes.iter().filter(|(_, facts)| may(facts)).map(|(name, _)| name.clone());
-        let since = |name: NodeName| {
-            let since = self.since.get(&name).copied().unwrap_or(now);
-            (name, since)
+        let fit = self.nodes.iter().filter(|(_, facts)| may(facts)).map(|(name, _)| name);
+        let steady = |name: &NodeName| {
+            let returns = self.speakers.get(name).map_or(0, |speaker| speaker.returns);
+            let before = self.fit.get(name).filter(|before| returns <= before.returns);
+            let since = before.map_or(now, |before| before.since);
+            (name.clone(), Steady { since, returns })
         };
-        let since: BTreeMap<_, _> = fit.map(since).collect();
-        if !since.keys().eq(self.since.keys()) {
+        let fit: BTreeMap<_, _> = fit.map(steady).collect();
+        if !fit.keys().eq(self.fit.keys()) {
             self.changed = now;
         }
-        self.since = since;
+        self.fit = fit;
     }
 
     /// Takes note that `node` lost what nobody ordered it to give: it has not been steady.
     pub(super) fn unsettle(&mut self, node: &NodeName, now: Duration) {
-        if let Some(since) = self.since.get_mut(node) {
-            *since = now;
+        if let Some(steady) = self.fit.get_mut(node) {
+            steady.since = now;
         }
     }
 
@@ -120,21 +131,21 @@ impl Roster {
 
     /// Since when `node` has been one that may announce.
     pub(super) fn since(&self, node: &NodeName) -> Option<Duration> {
-        self.since.get(node).copied()
+        self.fit.get(node).map(|steady| steady.since)
     }
 
     /// All nodes that may announce, and since when.
     pub(super) fn fit(&self) -> impl Iterator<Item = (&NodeName, Duration)> {
-        self.since.iter().map(|(name, since)| (name, *since))
+        self.fit.iter().map(|(name, steady)| (name, steady.since))
     }
 
     /// The electorate of the nodes that may announce.
     pub(super) fn electorate(&self) -> Electorate {
-        let labels = |(name, _): (&NodeName, _)| {
+        let labels = |name: &NodeName| {
             let facts = self.nodes.get(name)?;
             Some((name.clone(), facts.labels.clone()))
         };
-        Electorate::new(self.since.iter().filter_map(labels))
+        Electorate::new(self.fit.keys().filter_map(labels))
     }
 
     /// Whether `node` has a link that is called like one of `interfaces`; yes while it has not told

@@ -88,6 +88,11 @@ impl Stage {
         self.mover.speakers(put(facts), self.now);
     }
 
+    fn returned(&mut self, number: usize, returns: u64) {
+        let facts = self.speaker_object(&format!("n{number}"), "Active");
+        self.mover.speakers(put(SpeakerFacts { returns, ..facts }), self.now);
+    }
+
     fn speaker_object(&mut self, node: &str, state: &str) -> SpeakerFacts {
         self.version += 1;
         let orders = self.orders.get(node).cloned().unwrap_or_default();
@@ -288,6 +293,18 @@ fn a_node_that_flaps_gets_nothing() {
         stage.node(2, &json!({}), "True");
         assert_eq!(stage.run(stage.now.as_secs() + 55), [] as [&str; 0]);
     }
+    assert_eq!(stage.run(stage.now.as_secs() + 10).len(), 1);
+}
+
+#[test]
+fn nor_does_one_that_flaps_so_briefly_that_only_its_speaker_notices() {
+    let mut stage = Stage::new(2, &[1, 1, 1, 1]);
+    for returns in 1..=10 {
+        stage.returned(2, returns);
+        assert_eq!(stage.run(stage.now.as_secs() + 55), [] as [&str; 0], "{returns}");
+    }
+    // Its speaker was started anew, which costs nobody anything.
+    stage.returned(2, 0);
     assert_eq!(stage.run(stage.now.as_secs() + 10).len(), 1);
 }
 

@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 /// The status that says `description`. `there` is the present one, which knows since when there has
 /// been a conflict; `now`, in milliseconds since 1970, is when a new one began.
 pub(super) fn status(description: &Description, there: &SpeakerStatus, now: u64) -> SpeakerStatus {
-    let Description { state, waiting, knock, links, conflicts } = description;
+    let Description { state, returns, waiting, knock, links, conflicts } = description;
     let link = |link: &crate::announce::desired::PortSpec| SpeakerLink {
         name: link.name.clone(),
         mac: link.mac.to_string(),
@@ -46,6 +46,7 @@ pub(super) fn status(description: &Description, there: &SpeakerStatus, now: u64)
             State::Excluded => SpeakerState::Excluded,
         }),
         message: Some(message(description)),
+        returns: *returns,
         waiting: waiting.iter().map(IpAddr::to_string).collect(),
         knock: knock.clone(),
         links: links.iter().map(link).collect(),
@@ -88,10 +89,11 @@ fn time(millis: u64) -> Option<Time> {
 /// The merge patch that gives an object this status. Every field is named: what is left out would
 /// stay as it was.
 pub(super) fn patch(status: &SpeakerStatus) -> Value {
-    let SpeakerStatus { state, message, waiting, knock, links, conflicts } = status;
+    let SpeakerStatus { state, message, returns, waiting, knock, links, conflicts } = status;
     json!({"status": {
         "state": state,
         "message": message,
+        "returns": returns,
         "waiting": waiting,
         "knock": knock,
         "links": links,

@@ -136,7 +136,7 @@ fn what_waits_is_named_but_not_without_end() {
 fn a_patch_names_every_field_so_that_what_is_gone_goes() {
     let patch = patch(&SpeakerStatus::default());
     let fields: Vec<_> = patch["status"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["conflicts", "knock", "links", "message", "state", "waiting"]);
+    assert_eq!(fields, ["conflicts", "knock", "links", "message", "returns", "state", "waiting"]);
     assert!(patch["status"]["knock"].is_null() && patch["status"]["links"] == json!([]));
 }
 
