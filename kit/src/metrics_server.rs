@@ -19,6 +19,7 @@ use kube::Client;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
+use crate::process::Process;
 use crate::{admin, tls};
 
 mod access;
@@ -61,8 +62,8 @@ pub enum Error {
     Registry(#[from] prometheus::Error),
 }
 
-/// Serves what is in `registry`, and its own count of requests, until `stop`. Whom to serve, the API
-/// server is asked by `client`; it may be away.
+/// Serves what is in `registry`, its own count of requests, and what the process uses, until `stop`.
+/// Whom to serve, the API server is asked by `client`; it may be away.
 ///
 /// # Errors
 /// [`Error`] when the address is taken, or the settings cannot be served with. A certificate that is
@@ -76,7 +77,7 @@ pub async fn serve(
     let Config { address, cert_dir, tls } = config;
     let certificate = Arc::new(tls::Certificate::default());
     let tls = tls.server_config(Arc::clone(&certificate), &[tls::HTTP_1])?;
-    let guard = Arc::new(Guard::new(client, &registry)?);
+    let guard = guard(client, &registry)?;
     let server = tls::serve(address, routes(registry, guard), Arc::new(tls), stop);
     if let Some(folder) = cert_dir {
         tokio::select! {
@@ -88,6 +89,12 @@ pub async fn serve(
         certificate.replace(cert.as_bytes(), key.as_bytes())?;
         Ok(server.await?)
     }
+}
+
+/// Who is let in. Adds to `registry` what is the same in both programs.
+fn guard(client: Client, registry: &Registry) -> Result<Arc<Guard>, prometheus::Error> {
+    registry.register(Box::new(Process::new()?))?;
+    Ok(Arc::new(Guard::new(client, registry)?))
 }
 
 fn routes(registry: Registry, guard: Arc<Guard>) -> Router {

@@ -45,7 +45,7 @@ pub fn init(level: &str) -> Result<(), Error> {
         .map_err(|_| Error::Again)
 }
 
-fn filter(level: &str) -> Result<Targets, Error> {
+pub(crate) fn filter(level: &str) -> Result<Targets, Error> {
     let level = match level {
         "all" => return Ok(Targets::new().with_default(LevelFilter::TRACE)),
         "debug" => LevelFilter::DEBUG,
@@ -83,7 +83,7 @@ fn timestamp() -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |ts| ts.to_string())
 }
 
-fn render(event: &Event<'_>, timestamp: &str) -> String {
+pub(crate) fn render(event: &Event<'_>, timestamp: &str) -> String {
     let mut fields = Fields::default();
     event.record(&mut fields);
     let Fields(mut keys) = fields;

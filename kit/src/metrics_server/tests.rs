@@ -1,6 +1,5 @@
 //! The routes, with an API server that a test plays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,8 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower_test::mock::{self, Handle};
 
-use super::guard::Guard;
-use super::routes;
+use super::{guard, routes};
 
 type ApiServer = Handle<Request<Body>, Response<Body>>;
 
@@ -22,7 +20,7 @@ async fn start() -> (std::net::SocketAddr, ApiServer) {
     let (service, handle) = mock::pair();
     let client = Client::new(service, "default");
     let registry = Registry::new();
-    let guard = Arc::new(Guard::new(client, &registry).unwrap());
+    let guard = guard(client, &registry).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes(registry, guard)).await });
@@ -76,6 +74,7 @@ async fn who_may_is_served_and_the_api_server_asked_once() {
     let (status, text) = scrape(address, Some("secret")).await;
     assert_eq!(status, 200);
     assert!(text.contains("ferrolb_metrics_requests_total{outcome=\"served\"} 2\n"), "{text}");
+    assert!(text.contains("\nprocess_cpu_seconds_total "), "{text}");
     assert!(!text.contains("secret"), "{text}");
 }
 

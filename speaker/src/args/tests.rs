@@ -1,7 +1,9 @@
+use kit::testing;
+
 use super::*;
 
 /// MetalLB's flags: name, default, and the environment variable that stands for it.
-const METALLBS: [(&str, &str, Option<&str>); 22] = [
+const METALLBS: [testing::Flag; 22] = [
     ("namespace", "", Some("METALLB_NAMESPACE")),
     ("log-level", "info", None),
     ("port", "9120", None),
@@ -114,22 +116,11 @@ fn flags_that_are_shared_leave_the_help_as_it_is() {
 
 #[test]
 fn metallbs_flags_have_its_defaults_and_its_environment() {
-    let command = <Args as clap::CommandFactory>::command();
-    for (name, default, env) in METALLBS {
-        let mut flags = command.get_arguments();
-        let flag = flags.find(|flag| flag.get_long() == Some(name)).expect(name);
-        let ours = flag.get_default_values().first().and_then(|value| value.to_str());
-        assert_eq!(ours.unwrap_or_default(), default, "{name}");
-        assert_eq!(flag.get_env().and_then(|name| name.to_str()), env, "{name}");
-    }
+    testing::assert_table(&<Args as clap::CommandFactory>::command(), &METALLBS);
 }
 
 #[test]
 fn every_flag_is_described() {
     let page = include_str!("../../../docs/reference/flags.md");
-    let command = <Args as clap::CommandFactory>::command();
-    for flag in command.get_arguments() {
-        let Some(name) = flag.get_long() else { continue };
-        assert!(page.contains(&format!("`--{name}`")), "--{name} is not in flags.md");
-    }
+    testing::assert_documented(&<Args as clap::CommandFactory>::command(), page, &[]);
 }
