@@ -141,14 +141,22 @@ pub fn events(facts: &Facts, settled: &Settled, was: Option<&Refusal>) -> Vec<Ev
         let about = about(facts);
         events.push(Event { about, severity, reason, message });
     };
-    if let Some(lost) = &settled.lost
-        && let Why::NotAllowed(refusal) = &lost.why
-    {
-        let message = format!(
-            "current IP for \"{}\" not allowed by config, will attempt for new IP assignment: {refusal}",
-            facts.key
-        );
-        tell(Severity::Normal, names::event::CLEAR_ASSIGNMENT, message);
+    if let Some(lost) = &settled.lost {
+        match &lost.why {
+            Why::NotAllowed(refusal) => {
+                let message = format!(
+                    "current IP for \"{}\" not allowed by config, will attempt for new IP assignment: {refusal}",
+                    facts.key
+                );
+                tell(Severity::Normal, names::event::CLEAR_ASSIGNMENT, message);
+            }
+            Why::NoFamily(refusal) => {
+                let had = quoted(&lost.addresses);
+                let message = format!("Failed to retrieve LBIPs IPFamily for {had}: {refusal}");
+                tell(Severity::Warning, names::event::NO_LB_IPS_FAMILY, message);
+            }
+            Why::OtherFamily | Why::OtherPoolWanted | Why::OtherAddressWanted | Why::Conflict => {}
+        }
     }
     match (&settled.news, &settled.claim) {
         (News::Assigned, Some(claim)) => {

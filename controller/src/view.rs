@@ -10,7 +10,7 @@ use crds::names::{self, AnnotationKey};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::alloc::request::families;
+use crate::alloc::request::{families, together};
 use crate::alloc::{Held, Need, Policy, Port, Protocol, Refusal, Request, Sharing, Wanted};
 
 /// What is kept of a Service: all that the decisions and the writes need, and no more.
@@ -202,12 +202,7 @@ fn wanted(service: &Service, spec: &ServiceSpec) -> Result<Wanted, Refusal> {
             text.split(',').map(parse).collect::<Option<_>>().ok_or_else(invalid)?
         }
     };
-    if addresses.len() > 2 {
-        return Err(Refusal::TooMany(addresses));
-    }
-    if families(&addresses).len() != addresses.len() {
-        return Err(Refusal::SameFamily(addresses));
-    }
+    together(&addresses)?;
     Ok(Wanted::These(addresses))
 }
 

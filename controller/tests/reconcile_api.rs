@@ -11,6 +11,7 @@ use std::time::Duration;
 use controller::reconcile::desk::Role;
 use fake_api::FakeApi;
 use http::StatusCode;
+use kit::testing::Log;
 use running::start;
 use serde_json::{Value, json};
 
@@ -101,6 +102,21 @@ async fn an_allocation_is_one_patch_and_one_event() {
     assert_eq!(patch["metadata"]["annotations"]["metallb.io/ip-allocated-from-pool"], "p");
     assert_eq!(body(&writes, "/events")["message"], "Assigned IP [\"10.0.0.0\"]");
     assert_eq!(running.ready.ask(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_written_is_logged() {
+    let log = Log::collect();
+    let mut api = cluster(vec![service()]);
+    let _running = start(&api);
+    api.drain(QUIET).await;
+    let written: Vec<_> =
+        log.take().into_iter().filter(|line| line["event"] == "serviceUpdated").collect();
+    let line = json!({
+        "level": "info", "event": "serviceUpdated", "service": "default/web",
+        "msg": "updated service object",
+    });
+    assert_eq!(written, [line]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,6 +78,8 @@ pub mod event {
     pub const NOT_ENOUGH_CLUSTER_IPS: &str = "not enough clusterips";
     /// PreferDualStack, and the second address could not be given.
     pub const ADDITIONAL_ASSIGN_FAILED: &str = "AdditionalAssignFailed";
+    /// The status held addresses that no Service can have together.
+    pub const NO_LB_IPS_FAMILY: &str = "nolbIPsIPFamily";
     /// A node announces the address.
     pub const NODE_ASSIGNED: &str = "nodeAssigned";
     /// The announcing node lacks the interfaces asked for.

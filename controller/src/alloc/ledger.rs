@@ -12,7 +12,7 @@ use crds::model::ids::{PoolName, ServiceKey};
 
 use super::choose;
 use super::refusal::Refusal;
-use super::request::{Port, Request, Sharing, families};
+use super::request::{Port, Request, Sharing, together};
 use super::runs::Runs;
 
 mod aside;
@@ -92,12 +92,7 @@ impl Ledger {
         if !pool.admits(&request.key.namespace, &request.labels) {
             return Err(Refusal::PoolNotCompatible(pool.name.clone()));
         }
-        if addresses.len() > 2 {
-            return Err(Refusal::TooMany(addresses.to_vec()));
-        }
-        if families(addresses).len() != addresses.len() {
-            return Err(Refusal::SameFamily(addresses.to_vec()));
-        }
+        together(addresses)?;
         for address in addresses {
             self.permit_beside(request, *address)?;
         }

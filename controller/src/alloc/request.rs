@@ -131,3 +131,17 @@ impl fmt::Display for Port {
 pub fn families(addresses: &[IpAddr]) -> BTreeSet<Family> {
     addresses.iter().copied().map(Family::of).collect()
 }
+
+/// Whether a Service can have all of `addresses` at once.
+///
+/// # Errors
+/// More than two, or two of one family.
+pub fn together(addresses: &[IpAddr]) -> Result<(), Refusal> {
+    if addresses.len() > 2 {
+        return Err(Refusal::TooMany(addresses.to_vec()));
+    }
+    if families(addresses).len() != addresses.len() {
+        return Err(Refusal::SameFamily(addresses.to_vec()));
+    }
+    Ok(())
+}

@@ -10,7 +10,7 @@ use crds::model::ids::PoolName;
 use super::choose;
 use super::ledger::{Claim, Ledger};
 use super::refusal::Refusal;
-use super::request::{Need, Policy, Request, Wanted, families};
+use super::request::{Need, Policy, Request, Wanted, families, together};
 
 /// What a Service's object says it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +59,9 @@ pub struct Lost {
 pub enum Why {
     /// A rule forbids it.
     NotAllowed(Refusal),
+    /// They are no set that a Service can have: more than two, or two of one family. We give no such
+    /// set; somebody else wrote it.
+    NoFamily(Refusal),
     /// Its cluster IPs are of other families.
     OtherFamily,
     /// It asks for another pool.
@@ -74,10 +77,21 @@ impl Why {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotAllowed(refusal) => refusal.reason(),
-            Self::OtherFamily => "nolbIPsIPFamily",
+            Self::NoFamily(_) | Self::OtherFamily => "nolbIPsIPFamily",
             Self::OtherPoolWanted => "differentPoolRequested",
             Self::OtherAddressWanted => "differentIPRequested",
             Self::Conflict => "addressConflict",
+        }
+    }
+
+    /// The rule that the addresses break, if it is one.
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::NotAllowed(refusal) | Self::NoFamily(refusal) => Some(refusal),
+            Self::OtherFamily
+            | Self::OtherPoolWanted
+            | Self::OtherAddressWanted
+            | Self::Conflict => None,
         }
     }
 }
@@ -124,6 +138,7 @@ fn keep(
     request: &Request,
     before: &[IpAddr],
 ) -> Result<Claim, Why> {
+    together(before).map_err(Why::NoFamily)?;
     if !request.need.is_met_by(&families(before)) {
         return Err(Why::OtherFamily);
     }

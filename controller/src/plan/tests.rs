@@ -170,6 +170,15 @@ fn a_lost_address_is_told_only_when_a_rule_took_it() {
     assert_eq!(texts(&events)[0], ("ClearAssignment", text));
     settled.lost = Some(lost(Why::OtherPoolWanted));
     assert_eq!(super::events(&facts, &settled, None).len(), 1);
+
+    let two = ips(&["192.0.2.1", "192.0.2.2"]);
+    let why = Why::NoFamily(Refusal::SameFamily(two.clone()));
+    settled.lost = Some(Lost { addresses: two, why });
+    let events = super::events(&facts, &settled, None);
+    let text = "Failed to retrieve LBIPs IPFamily for [\"192.0.2.1\" \"192.0.2.2\"]: \
+                IPFamilyForAddresses: same address family [\"192.0.2.1\" \"192.0.2.2\"]";
+    assert_eq!(texts(&events)[0], ("nolbIPsIPFamily", text));
+    assert_eq!(events[0].severity, Severity::Warning);
 }
 
 #[test]

@@ -136,6 +136,25 @@ fn an_address_of_another_family_than_the_cluster_ips_is_given_up() {
     assert_eq!(settled.lost.unwrap().why, Why::OtherFamily);
 }
 
+/// We give no such set, but whoever wrote the status before us, or by hand, may have.
+#[test]
+fn addresses_that_no_service_can_have_together_are_given_up() {
+    type Make = fn(Vec<IpAddr>) -> Refusal;
+    let config = config([pool("p", &["10.0.0.0/24", "fc00::/64"])]);
+    let cases: [(&[&str], Make); 2] = [
+        (&["10.0.0.7", "10.0.0.8"], Refusal::SameFamily),
+        (&["10.0.0.7", "fc00::7", "fc00::8"], Refusal::TooMany),
+    ];
+    for (had, refusal) in cases {
+        let mut ledger = Ledger::default();
+        let settled = settle(&mut ledger, &config, &request("a"), &held(had));
+        assert_eq!(addresses(&settled), ["10.0.0.0"]);
+        let lost = settled.lost.unwrap();
+        assert_eq!(lost.why, Why::NoFamily(refusal(ips(had))));
+        assert_eq!(lost.why.reason(), "nolbIPsIPFamily");
+    }
+}
+
 #[test]
 fn a_second_address_that_is_not_left_is_refused_and_the_first_is_kept() {
     let config = config([pool("p", &["10.0.0.0/24", "fc00::/128"])]);

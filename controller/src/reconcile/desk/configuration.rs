@@ -22,7 +22,8 @@ impl Desk {
             let now_wrong: BTreeSet<Problem> = problems.iter().cloned().collect();
             for problem in now_wrong.difference(&self.told_problems) {
                 let error = problem.to_string();
-                tracing::error!(error, "failed to parse the configuration");
+                let reason = problem.cause.reason();
+                tracing::error!(error, reason, "failed to parse the configuration");
                 if let Some(about) = self.sources.about(problem) {
                     effects.push(Effect::Tell(invalid_configuration(about, error)));
                 }

@@ -124,7 +124,7 @@ impl Desk {
         let error = refusal.to_string();
         if self.refused.insert(key.clone(), refusal.clone()) != Some(refusal) {
             *self.refusals.entry(reason).or_default() += 1;
-            tracing::warn!(
+            tracing::error!(
                 op = "allocateIPs",
                 reason,
                 error,
@@ -190,9 +190,11 @@ fn cleared() -> Target {
 fn log(facts: &Facts, settled: &Settled) {
     if let Some(lost) = &settled.lost {
         let ip = kit::telemetry::json(&lost.addresses);
+        let error = lost.why.refusal().map(ToString::to_string);
         tracing::info!(
             event = "clearAssignment",
             reason = lost.why.reason(),
+            error,
             ip = &*ip,
             service = %facts.key,
             "address taken back"

@@ -1,0 +1,148 @@
+//! One Service's life: its patches, its Events, and what comes in between.
+
+use super::*;
+
+#[test]
+fn a_new_service_gets_one_patch_and_one_event_and_then_nothing() {
+    let mut scene = Scene::new(&[("first-pool", "172.17.255.1-172.17.255.255")], &[]);
+    scene.work();
+    let mut object = service("web", 5);
+    let effects = scene.put(&object);
+    assert_eq!(ingress(&effects), [pair("web", "172.17.255.1")]);
+    assert_eq!(told(&effects), ["IPAllocated"]);
+    let (_, patch) = &patches(&effects)[0];
+    assert_eq!(scene.answer(&mut object, patch), []);
+    // The watch brings the same once more, with what the API server filled in.
+    object["status"]["loadBalancer"]["ingress"][0]["ipMode"] = json!("VIP");
+    assert_eq!(scene.put(&object), []);
+    object["metadata"]["resourceVersion"] = json!("2000");
+    assert_eq!(scene.put(&object), []);
+}
+
+#[test]
+fn a_failed_patch_keeps_the_claim_and_is_tried_again_after_the_pause() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
+    scene.work();
+    let first = scene.put(&service("web", 5));
+    scene.desk.written(&key("web"), Written::Failed(SECOND), scene.elapsed);
+    assert_eq!(scene.work(), []);
+    assert_eq!(scene.desk.next_deadline(), Some(SECOND));
+    // Nobody else gets it meanwhile.
+    assert_eq!(ingress(&scene.put(&service("other", 6))), [pair("other", "10.0.0.1")]);
+    scene.elapsed = SECOND;
+    let again = scene.work();
+    assert_eq!(patches(&again), patches(&first));
+    // The allocation is no news any more.
+    assert!(told(&again).is_empty());
+}
+
+#[test]
+fn a_conflict_is_solved_by_the_newer_state() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
+    scene.work();
+    scene.put(&service("web", 5));
+    // A user asks for a certain address while our patch is under way.
+    let mut edited = service("web", 6);
+    edited["spec"]["loadBalancerIP"] = json!("10.0.0.9");
+    assert_eq!(scene.put(&edited), []);
+    scene.desk.written(&key("web"), Written::Conflict, scene.elapsed);
+    let effects = scene.work();
+    assert_eq!(ingress(&effects), [pair("web", "10.0.0.9")]);
+    assert_eq!(patches(&effects)[0].1["metadata"]["resourceVersion"], "6");
+}
+
+#[test]
+fn an_answer_for_a_service_that_is_gone_brings_nothing_back() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
+    scene.work();
+    let mut object = service("web", 5);
+    let effects = scene.put(&object);
+    scene.delete("web");
+    assert!(scene.desk.ledger().claim(&key("web")).is_none());
+    let (_, patch) = &patches(&effects)[0];
+    assert_eq!(scene.answer(&mut object, patch), []);
+    assert!(scene.desk.ledger().claim(&key("web")).is_none());
+}
+
+#[test]
+fn a_service_that_is_made_anew_waits_for_the_old_patch() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
+    scene.work();
+    scene.put(&service("web", 5));
+    scene.delete("web");
+    let mut anew = service("web", 8);
+    anew["metadata"]["uid"] = json!("another");
+    assert_eq!(scene.put(&anew), []);
+    scene.desk.written(&key("web"), Written::Gone, scene.elapsed);
+    let effects = scene.work();
+    assert_eq!(patches(&effects)[0].1["metadata"]["resourceVersion"], "8");
+}
+
+/// MetalLB forgets Services that stop matching, and keeps their addresses for ever (weakness C9).
+#[test]
+fn a_service_that_is_not_ours_any_more_gives_back_what_it_had_from_us() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[served("web", 1, "10.0.0.7", "p")]);
+    scene.work();
+    let mut object = served("web", 9, "10.0.0.7", "p");
+    object["spec"]["type"] = json!("ClusterIP");
+    let effects = scene.put(&object);
+    assert_eq!(ingress(&effects), [pair("web", "")]);
+    assert!(scene.desk.ledger().claim(&key("web")).is_none());
+}
+
+#[test]
+fn a_service_of_another_class_is_left_to_its_controller() {
+    let mut foreign = served("foreign", 1, "10.0.0.7", "p");
+    foreign["spec"]["loadBalancerClass"] = json!("example.com/other");
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[foreign]);
+    assert_eq!(patches(&scene.work()), []);
+}
+
+#[test]
+fn a_status_that_somebody_edits_is_put_right() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[served("web", 1, "10.0.0.7", "p")]);
+    scene.work();
+    let effects = scene.put(&served("web", 9, "10.0.0.8", "p"));
+    assert_eq!(ingress(&effects), [pair("web", "10.0.0.7")]);
+}
+
+#[test]
+fn dns_over_tcp_and_udp_shares_one_address() {
+    let mut scene = Scene::new(&[("first-pool", "172.17.255.1-172.17.255.255")], &[]);
+    scene.work();
+    for (name, protocol) in [("dns-tcp", "TCP"), ("dns-udp", "UDP")] {
+        let mut object = service(name, 5);
+        object["metadata"]["annotations"] =
+            json!({"metallb.universe.tf/allow-shared-ip": "coredns"});
+        object["spec"]["loadBalancerIP"] = json!("172.17.255.2");
+        object["spec"]["ports"] = json!([{"port": 53, "protocol": protocol}]);
+        let effects = scene.put(&object);
+        assert_eq!(ingress(&effects), [pair(name, "172.17.255.2")]);
+        assert_eq!(told(&effects), ["IPAllocated", "deprecatedAnnotation"]);
+    }
+}
+
+#[test]
+fn a_service_before_its_pool_is_told_once_and_served_when_the_pool_comes() {
+    let mut scene = Scene::new(&[], &[]);
+    scene.work();
+    let effects = scene.put(&service("web", 5));
+    assert_eq!((patches(&effects), told(&effects)), (vec![], vec!["AllocationFailed"]));
+    assert_eq!(scene.put(&service("web", 6)), []);
+    let effects = scene.pools(Change::Put(pool("p", 7, "10.0.0.0/24")));
+    assert_eq!(ingress(&effects), [pair("web", "10.0.0.0")]);
+    assert_eq!(told(&effects), ["IPAllocated"]);
+}
+
+#[test]
+fn a_full_pool_serves_who_waits_longest_as_soon_as_there_is_room() {
+    let mut scene = Scene::new(&[("p", "10.0.0.1/32")], &[served("a", 1, "10.0.0.1", "p")]);
+    scene.work();
+    let mut patient = service("z-first", 5);
+    patient["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    scene.put(&service("b-second", 4));
+    scene.put(&patient);
+    let effects = scene.delete("a");
+    assert_eq!(ingress(&effects), [pair("z-first", "10.0.0.1")]);
+    assert_eq!(told(&effects), ["IPAllocated"]);
+}
