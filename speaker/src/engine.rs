@@ -43,6 +43,7 @@ mod phase;
 mod selfcheck;
 mod standing;
 mod turn;
+mod unused;
 
 use cluster::Cluster;
 use conflicts::Conflicts;
@@ -55,6 +56,7 @@ use pending::Pending;
 use phase::Phase;
 use selfcheck::Checks;
 pub use standing::{Announcement, Standing};
+use unused::Unused;
 
 /// What the engine is told once, at its start.
 #[derive(Debug, Clone)]
@@ -98,6 +100,7 @@ pub struct Engine {
     ranges: Option<Vec<AddressRange>>,
     /// The links that can carry announcements; `None` until the links were first told.
     ports: Option<Vec<PortSpec>>,
+    unused: Unused,
     pending: Pending,
     heirs: Heirs,
     conflicts: Conflicts,
@@ -136,6 +139,7 @@ impl Engine {
             speakers: BTreeMap::new(),
             ranges: None,
             ports: None,
+            unused: Unused::default(),
             pending: Pending::default(),
             heirs: Heirs::default(),
             conflicts: Conflicts::default(),
@@ -174,6 +178,7 @@ impl Engine {
         self.probe(now, &mut effects);
         self.check(now, &mut effects);
         self.describe(now, &mut effects);
+        self.tell_unused(&mut effects);
         if let Some(peers) = &mut self.peers {
             peers.publish(now, &mut effects);
         }

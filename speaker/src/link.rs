@@ -98,7 +98,7 @@ impl Exclusions {
 }
 
 /// Why a link may not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Ineligible {
     /// By configuration.
     #[error("its name matches the excluded pattern {pattern}")]
@@ -128,10 +128,13 @@ pub enum Ineligible {
     /// No 48-bit Ethernet address, or only zeroes.
     #[error("it has no Ethernet address")]
     NoMac,
+    /// Somebody expects it, and there is none of that name.
+    #[error("there is no interface of this name")]
+    Missing,
 }
 
 impl Ineligible {
-    /// The metric label and condition reason.
+    /// A fixed word for logs.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Excluded { .. } => "excluded",
@@ -141,6 +144,7 @@ impl Ineligible {
             Self::NoArp => "no_arp",
             Self::NotBroadcast => "not_broadcast",
             Self::NoMac => "no_mac",
+            Self::Missing => "missing",
         }
     }
 }

@@ -18,15 +18,13 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::compile::Problem;
 use crds::names::component;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::Recorder;
 use kit::judgement::{self, Judge};
-use kube::{Api, Client, Resource as _};
+use kube::Client;
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -43,7 +41,6 @@ use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
 use crate::mesh::{Identity, Member};
 use crate::metrics::Metrics;
-use crate::objects::Pod;
 use crate::report::speaker::{Herald, Said};
 use crate::report::{Report, Reporter};
 use crate::watch;
@@ -52,19 +49,19 @@ mod conflicts;
 mod drive;
 mod journal;
 mod memory;
+mod owner;
 mod shell;
 mod sources;
 
 use conflicts::Conflicts;
 use drive::drive;
 use memory::Memory;
+use owner::owner;
 use shell::Shell;
 use sources::{forward_links, spawn_servers, spawn_watches, terminate};
 
 /// Events that may wait for the engine; beyond that their sources wait.
 const EVENTS: usize = 4_096;
-/// The pause before the own pod is asked for again.
-const OWNER_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the speaker ended.
 #[derive(Debug, thiserror::Error)]
@@ -239,7 +236,7 @@ fn spawn_reports(
 ) {
     let (client, config) = (client.clone(), config.clone());
     tasks.spawn(async move {
-        let owner = owner(&client, &config).await;
+        let owner = owner(&client, &config.namespace, &config.pod).await;
         let Config { node, namespace, .. } = config;
         let reporter = Reporter {
             client: client.clone(),
@@ -267,38 +264,6 @@ fn spawn_reports(
             () = judgement => Ok("configuration state"),
         }
     });
-}
-
-/// What the status objects shall belong to: the DaemonSet, so that they outlive a pod and are
-/// found again by its successor; without one the pod itself, as in MetalLB.
-async fn owner(client: &Client, config: &Config) -> Option<OwnerReference> {
-    if config.pod.is_empty() {
-        return None;
-    }
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &config.namespace);
-    loop {
-        match pods.get(&config.pod).await {
-            Ok(pod) => {
-                let owners = pod.metadata.owner_references.iter().flatten();
-                let daemon_set = owners.clone().find(|owner| owner.kind == "DaemonSet").cloned();
-                let plain = |owner| OwnerReference {
-                    controller: None,
-                    block_owner_deletion: None,
-                    ..owner
-                };
-                return daemon_set.or_else(|| pod.owner_ref(&())).map(plain);
-            }
-            Err(error @ kube::Error::Api(_)) => {
-                tracing::warn!(%error, "cannot read the own pod: status objects will have no owner");
-                return None;
-            }
-            // The API server is away, so nothing could be written either.
-            Err(error) => {
-                tracing::debug!(%error, "cannot read the own pod, trying again");
-                tokio::time::sleep(OWNER_PAUSE).await;
-            }
-        }
-    }
 }
 
 /// Runs `task` beside the others; its end is the end of the process.

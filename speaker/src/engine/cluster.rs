@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use crds::model::compile::Config;
 use crds::model::electorate::Electorate;
 use crds::model::group::{Group, Sharing};
 use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::selector::Labels;
 use crds::names::EXCLUDE_FROM_LOAD_BALANCERS;
 
 use super::event::{Change, Kind};
@@ -242,6 +244,18 @@ impl Cluster {
 
     fn is_excluded(&self, facts: &NodeFacts) -> bool {
         !self.ignore_exclude_label && facts.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS)
+    }
+
+    /// The interfaces that advertisements for `node` name.
+    pub(super) fn interfaces_named<'a>(
+        &self,
+        node: &NodeName,
+        config: &'a Config,
+    ) -> BTreeSet<&'a str> {
+        let no_labels = Labels::new();
+        let labels = self.nodes.get(node).map_or(&no_labels, |facts| &facts.labels);
+        let selecting = config.advertisements.values().filter(|one| one.selects_node(labels));
+        selecting.flat_map(|one| &one.interfaces).map(String::as_str).collect()
     }
 
     /// The addresses that `service` has.

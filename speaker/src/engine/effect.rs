@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
 use crate::announce::desired::{Desired, PortSpec};
+use crate::link::Ineligible;
 use crate::moment::Moment;
 
 /// How a speaker stands, as its Speaker object tells users and the controller.
@@ -63,6 +64,13 @@ pub struct Conflict {
 pub enum Effect {
     /// Answer on exactly these links.
     Ports(Vec<PortSpec>),
+    /// Tell people that this interface is not used.
+    Unused {
+        /// Its name.
+        interface: String,
+        /// Why.
+        why: Ineligible,
+    },
     /// Let the kernel pass on only what concerns these ranges.
     Ranges(Vec<AddressRange>),
     /// Answer exactly this from now on.

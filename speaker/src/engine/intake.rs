@@ -1,6 +1,6 @@
 //! What comes in from outside, and which part of the state takes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crds::model::ids::NodeName;
@@ -22,6 +22,7 @@ impl Engine {
                 if self.config.as_ref() != Some(&config) {
                     self.config = Some(config);
                     self.cluster.mark_all();
+                    self.unused.touch();
                     self.follow_ranges(effects);
                 }
             }
@@ -73,6 +74,7 @@ impl Engine {
 
     fn nodes(&mut self, change: Change<NodeName, NodeFacts>) {
         self.cluster.nodes(change);
+        self.unused.touch();
         if let Some(peers) = &mut self.peers {
             let known: Vec<NodeName> = peers.lives().iter().map(|(node, _)| node.clone()).collect();
             for node in known.iter().filter(|node| !self.cluster.has_node(node)) {
@@ -129,12 +131,21 @@ impl Engine {
     }
 
     fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
-        let port = |link: &LinkFacts| {
-            let mac = eligible(link, &self.settings.exclusions).ok()?;
-            let v6 = link.addresses.iter().any(ipnetwork::IpNetwork::is_ipv6);
-            Some(PortSpec { index: link.index, name: link.name.clone(), mac, v6 })
-        };
-        let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
+        let mut ports = Vec::new();
+        let mut unfit = BTreeMap::new();
+        for link in links {
+            let (index, name) = (link.index, link.name.clone());
+            match eligible(link, &self.settings.exclusions) {
+                Ok(mac) => {
+                    let v6 = link.addresses.iter().any(ipnetwork::IpNetwork::is_ipv6);
+                    ports.push(PortSpec { index, name, mac, v6 });
+                }
+                Err(why) => {
+                    unfit.insert(name, why);
+                }
+            }
+        }
+        self.unused.set(unfit);
         ports.sort_by_key(|port| port.index);
         if let Some(peers) = &mut self.peers {
             peers.set_links(&ports, links);
@@ -144,6 +155,7 @@ impl Engine {
         }
         effects.push(Effect::Ports(ports.clone()));
         self.ports = Some(ports);
+        self.unused.touch();
         // Names may stand for other links now, and what is answered everywhere appears on new ones.
         self.cluster.mark_all();
         let addresses: BTreeSet<IpAddr> = self.desired.keys().copied().collect();

@@ -17,6 +17,7 @@ use crate::ownership::Why;
 
 mod election;
 mod life;
+mod unused;
 mod wire;
 
 fn key(name: &str) -> ServiceKey {

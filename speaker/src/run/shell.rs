@@ -47,6 +47,10 @@ impl Shell {
                 self.ports.set(specs);
                 self.metrics.set_ports(self.ports.open());
             }
+            Effect::Unused { interface, why } => {
+                let reason = why.reason();
+                tracing::info!(event = "interfaceUnused", interface, reason, "not used: {why}");
+            }
             Effect::Ranges(ranges) => self.ports.set_ranges(ranges),
             Effect::Publish(desired) => {
                 self.ports.listen_for(&desired);
@@ -191,3 +195,6 @@ impl Shell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,40 @@ fn tell(problems: &[Problem], before: &[Problem]) {
         tracing::info!(event = "config reloaded", "the configuration is valid again");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kit::testing::Log;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bad_configuration_is_logged_once_by_the_text_that_metallb_documents() {
+        let pool = |addresses: &str| {
+            let spec = json!({"addresses": [addresses]});
+            let pool = IPAddressPool::new("p", serde_json::from_value(spec).unwrap());
+            BTreeMap::from([("p".to_owned(), pool)])
+        };
+        let judged = |addresses| judge(&pool(addresses), &BTreeMap::new(), &Config::default());
+        let (bad, good) = (judged("oops").problems, judged("10.0.0.0/24").problems);
+        let error = bad[0].to_string();
+        assert!(error.contains("invalid CIDR \"oops\" in pool \"p\""), "{error}");
+        let log = Log::collect();
+        tell(&bad, &[]);
+        tell(&bad, &bad);
+        tell(&good, &bad);
+        tell(&good, &good);
+        let lines = [
+            json!({
+                "level": "error", "error": error, "reason": "invalidRange",
+                "msg": "failed to parse the configuration",
+            }),
+            json!({
+                "level": "info", "event": "config reloaded",
+                "msg": "the configuration is valid again",
+            }),
+        ];
+        assert_eq!(log.take(), lines);
+    }
+}

@@ -235,7 +235,7 @@ impl World {
                 self.say_loud(|| format!("n{id}: conflict {conflict:?}"));
                 self.judge.ledger.conflicts.push((self.now, id, conflict));
             }
-            Effect::Checked { .. } => {}
+            Effect::Checked { .. } | Effect::Unused { .. } => {}
             Effect::Halt => self.halted(id),
         }
     }

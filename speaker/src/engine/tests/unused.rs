@@ -1,0 +1,85 @@
+//! Why an interface that somebody expects to be used is not.
+
+use super::*;
+use crate::link::Ineligible;
+
+fn unused(effects: &[Effect]) -> Vec<(&str, &Ineligible)> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Unused { interface, why } => Some((interface.as_str(), why)),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn named(name: &str, index: u32) -> LinkFacts {
+    LinkFacts { name: name.to_owned(), ..link(index) }
+}
+
+fn naming(interfaces: &[&str]) -> Advertisement {
+    let interfaces = interfaces.iter().map(|&name| name.to_owned()).collect();
+    Advertisement { interfaces, ..advertisement("ad") }
+}
+
+#[test]
+fn an_interface_that_is_not_used_is_told_of_once_for_each_reason() {
+    let mut world = World::with(&["a"], &["n1"]);
+    let down = LinkFacts { up: false, ..link(2) };
+    world.links.push(down.clone());
+    let (mut engine, effects) = world.deliver();
+    assert_eq!(unused(&effects), [("eth2", &Ineligible::Down)]);
+    let mut see = |links: Vec<LinkFacts>| engine.on([Event::Links(links)], at(9));
+    let with_address =
+        |link: LinkFacts| LinkFacts { addresses: vec!["10.0.0.1/8".parse().unwrap()], ..link };
+    assert_eq!(unused(&see(vec![link(1), with_address(down.clone())])), []);
+    let unplugged = LinkFacts { carrier: false, ..link(2) };
+    let effects = see(vec![link(1), unplugged]);
+    assert_eq!(unused(&effects), [("eth2", &Ineligible::NoCarrier)]);
+    // In use, it is no news; out of use again, it is.
+    assert_eq!(unused(&see(vec![link(1), link(2)])), []);
+    let effects = see(vec![link(1), down]);
+    assert_eq!(unused(&effects), [("eth2", &Ineligible::Down)]);
+}
+
+#[test]
+fn an_excluded_interface_is_told_of_only_where_an_advertisement_names_it() {
+    let mut world = World::with(&["a"], &["n1"]);
+    world.links.push(named("lo", 2));
+    let (mut engine, effects) = world.deliver();
+    assert_eq!(unused(&effects), []);
+    let mut advertise =
+        |interfaces: &[&str]| engine.on([Event::Config(config(&[naming(interfaces)]))], at(9));
+    let excluded = Ineligible::Excluded { pattern: "^lo$".to_owned() };
+    let effects = advertise(&["lo", "eth1"]);
+    assert_eq!(unused(&effects), [("lo", &excluded)]);
+    assert_eq!(unused(&advertise(&["lo"])), []);
+}
+
+/// MetalLB says nothing where the interface is there and cannot be used.
+#[test]
+fn an_interface_that_cannot_be_used_leaves_the_address_unannounced() {
+    let mut world = World::with(&["a"], &["n1"]);
+    world.config = config(&[naming(&["eth2"])]);
+    world.links.push(LinkFacts { no_arp: true, ..link(2) });
+    let (_, effects) = world.deliver();
+    assert_eq!(reported(&effects, "a"), Some(Standing::Silent(Why::NoInterface(ip(1)))));
+    assert_eq!(unused(&effects), [("eth2", &Ineligible::NoArp)]);
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_told_of_where_the_advertisement_selects_the_node() {
+    let mut world = World::with(&["a"], &["n1"]);
+    let red = serde_json::json!({"matchLabels": {"zone": "red"}});
+    let red = crds::model::selector::Selector::parse(&serde_json::from_value(red).unwrap());
+    world.config =
+        config(&[Advertisement { node_selectors: vec![red.unwrap()], ..naming(&["eth9"]) }]);
+    let (mut engine, effects) = world.deliver();
+    assert_eq!(unused(&effects), []);
+    let labels = Labels::from([("zone".to_owned(), "red".to_owned())]);
+    let node = NodeFacts { labels, ..NodeFacts::default() };
+    let effects = engine.on([Event::Nodes(Change::Set("n1".into(), node))], at(9));
+    assert_eq!(unused(&effects), [("eth9", &Ineligible::Missing)]);
+    let effects = engine.on([Event::Links(vec![link(1), link(9)])], at(10));
+    assert_eq!(unused(&effects), []);
+    let effects = engine.on([Event::Links(vec![link(1)])], at(11));
+    assert_eq!(unused(&effects), [("eth9", &Ineligible::Missing)]);
+}
