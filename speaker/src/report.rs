@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use crds::api::v1beta1::ServiceL2Status;
 use crds::model::ids::{NodeName, ServiceKey};
-use crds::names::{CLAIM, event, l2_status};
+use crds::names::{CLAIM, event};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kit::events::{Event, Recorder, Severity};
 use kit::feed::feed;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -29,10 +29,12 @@ use crate::ownership::Why;
 use crate::view;
 use crate::watch::{self, Events, Translation};
 
+mod object;
 mod plan;
 pub mod speaker;
 mod state;
 
+use object::object;
 use plan::{Seen, Step};
 use state::{Done, State};
 
@@ -205,13 +207,7 @@ impl Reporter {
         service: &ServiceKey,
         interfaces: BTreeSet<String>,
     ) -> Result<Option<(String, Option<Seen>)>, kube::Error> {
-        let names: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
-        let patch = json!({"status": {
-            "node": self.node,
-            "serviceName": service.name,
-            "serviceNamespace": service.namespace,
-            "interfaces": names,
-        }});
+        let patch = object::status(&self.node, service, &interfaces);
         let patched = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
         after(name, patched)
     }
@@ -227,30 +223,6 @@ impl Reporter {
         let about = about_service(service, uid);
         self.recorder.publish(Event { about, severity, reason, message });
     }
-}
-
-/// The object that says that `node` announces `service`, without its status, which is written apart.
-fn object(
-    node: &str,
-    owner: Option<OwnerReference>,
-    service: &ServiceKey,
-    claim: u64,
-) -> ServiceL2Status {
-    let mut object = ServiceL2Status::new("", crds::api::v1beta1::ServiceL2StatusBody::default());
-    let labels = [
-        (l2_status::NODE, node),
-        (l2_status::SERVICE_NAME, &service.name),
-        (l2_status::SERVICE_NAMESPACE, &service.namespace),
-    ];
-    object.metadata = ObjectMeta {
-        generate_name: Some(l2_status::NAME_PREFIX.to_owned()),
-        labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
-        // Also without a mesh, where claims have no number: it says whose object this is.
-        annotations: Some([(CLAIM.to_owned(), claim.to_string())].into()),
-        owner_references: owner.map(|owner| vec![owner]),
-        ..ObjectMeta::default()
-    };
-    object
 }
 
 /// What is there after a patch of the object `name`: what the API server says, or nothing.
@@ -280,27 +252,4 @@ pub(crate) fn about_service(service: &ServiceKey, uid: &str) -> ObjectReference 
 /// Whether somebody else has deleted the object.
 fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_object_is_called_and_labelled_as_metallbs() {
-        let owner = OwnerReference { kind: "DaemonSet".to_owned(), ..OwnerReference::default() };
-        let service = ServiceKey::new("default", "web");
-        let object = object("n1", Some(owner.clone()), &service, 7);
-        let metadata = serde_json::to_value(&object.metadata).unwrap();
-        assert_eq!(metadata["generateName"], "l2-");
-        let labels = json!({
-            "metallb.io/node": "n1",
-            "metallb.io/service-name": "web",
-            "metallb.io/service-namespace": "default",
-        });
-        assert_eq!(metadata["labels"], labels);
-        assert_eq!(metadata["annotations"], json!({"ferrolb.io/claim": "7"}));
-        assert_eq!(object.metadata.owner_references, Some(vec![owner]));
-        assert_eq!(object.status, None);
-    }
 }

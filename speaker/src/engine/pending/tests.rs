@@ -1,3 +1,5 @@
+use crds::model::ids::MacAddr;
+
 use super::*;
 
 fn at(ms: u64) -> Moment {
