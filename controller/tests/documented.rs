@@ -129,3 +129,28 @@ fn every_test_that_the_comparison_names_is_there() {
     }
     assert_eq!(absent, [""; 0]);
 }
+
+/// In its tables with a column for that.
+#[test]
+fn every_row_of_the_comparison_names_a_test_or_says_why_there_is_none() {
+    let page = page("reference/compatibility.md");
+    let (mut has_column, mut rows, mut bare) = (false, 0, Vec::new());
+    for line in page.lines() {
+        let Some(row) = line.trim_end().strip_suffix('|') else {
+            has_column = false;
+            continue;
+        };
+        let last = row.rsplit('|').next().unwrap_or_default().trim();
+        if last == "Shown by" {
+            has_column = true;
+        } else if has_column && last != "---" {
+            rows += 1;
+            let marks = [".rs: ", "`.ci/", "nothing to test: "];
+            if !marks.iter().any(|mark| last.contains(mark)) {
+                bare.push(line);
+            }
+        }
+    }
+    assert!(rows > 200, "{rows}");
+    assert_eq!(bare, [""; 0]);
+}

@@ -19,6 +19,8 @@ async fn metrics_are_for_those_whom_the_cluster_lets_read_them() -> Result<()> {
         for target in [Target::speaker(&lab.nodes()[0]), Target::controller(&lab)?] {
             let text = allowed.scrape(&target)?;
             ensure!(value(&text, SERVED).is_some_and(|count| count >= 1.0), "{target:?}: {text}");
+            let memory = value(&text, "process_resident_memory_bytes");
+            ensure!(memory.is_some_and(|bytes| bytes > 1e6), "{target:?}: {text}");
             for (token, expected) in [(None, 401), (Some("x.y.z"), 401), (Some(other.token()), 403)]
             {
                 let (status, body) = target.ask(token)?;
