@@ -7,7 +7,10 @@ use speaker::args::Args;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::from_command_line(std::env::args_os());
-    match start(args).await {
+    // On a worker, where packets arrive: the engine on a thread of its own would have to be woken for
+    // each of the other speakers' frames.
+    let ended = tokio::spawn(start(args)).await;
+    match ended.map_err(anyhow::Error::from).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Before the logs are set up this is the only way to say anything.

@@ -5,10 +5,9 @@
 //! for every group. What advertisements say about nodes is worked out once per combination of
 //! advertisements, so that an election costs a few nanoseconds a node.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::advertisement::Advertisement;
 use super::group::stable_hash;
@@ -27,7 +26,9 @@ struct Node {
 #[derive(Debug)]
 pub struct Electorate {
     nodes: Vec<Node>,
-    slates: RefCell<Vec<(Vec<String>, Rc<Slate>)>>,
+    /// Worked out when first asked for. Nobody waits for this lock: it is there so that an electorate
+    /// may go from thread to thread with its owner.
+    slates: Mutex<Vec<(Vec<String>, Arc<Slate>)>>,
 }
 
 /// By node of the electorate, in its order: the weight that a combination of advertisements gives
@@ -80,7 +81,7 @@ impl Electorate {
         };
         let mut nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { nodes, slates: RefCell::default() }
+        Self { nodes, slates: Mutex::default() }
     }
 
     /// Of the nodes that `may` announce it, the one that goes first for the group with hash `group`,
@@ -104,7 +105,7 @@ impl Electorate {
         group: u64,
         ballots: &'b [&'b Ballot<'b>],
     ) -> impl Iterator<Item = Candidate<'a>> + use<'a, 'b> {
-        let slates: Vec<Rc<Slate>> =
+        let slates: Vec<Arc<Slate>> =
             ballots.iter().map(|ballot| self.slate(&ballot.advertisements)).collect();
         self.nodes.iter().enumerate().filter_map(move |(index, node)| {
             let (mut served, mut weight) = (0_u32, 0_u32);
@@ -120,14 +121,14 @@ impl Electorate {
         })
     }
 
-    fn slate(&self, advertisements: &[&Advertisement]) -> Rc<Slate> {
-        let mut slates = self.slates.borrow_mut();
+    fn slate(&self, advertisements: &[&Advertisement]) -> Arc<Slate> {
+        let mut slates = self.slates.lock().unwrap_or_else(PoisonError::into_inner);
         // Few combinations occur, most often one: comparing names is cheaper than making a key.
         let same = |(names, _): &&(Vec<String>, _)| {
             names.iter().eq(advertisements.iter().map(|advertisement| &advertisement.name))
         };
         if let Some((_, slate)) = slates.iter().find(same) {
-            return Rc::clone(slate);
+            return Arc::clone(slate);
         }
         let weight = |node: &Node| {
             let mut selecting =
@@ -135,9 +136,9 @@ impl Electorate {
             selecting.peek()?;
             Some(selecting.map(|advertisement| advertisement.preference_for(&node.labels)).sum())
         };
-        let slate: Rc<Slate> = Rc::new(self.nodes.iter().map(weight).collect());
+        let slate: Arc<Slate> = Arc::new(self.nodes.iter().map(weight).collect());
         let names = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
-        slates.push((names, Rc::clone(&slate)));
+        slates.push((names, Arc::clone(&slate)));
         slate
     }
 }

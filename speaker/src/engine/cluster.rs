@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crds::model::compile::Config;
 use crds::model::electorate::Electorate;
@@ -30,7 +30,7 @@ pub(super) struct Cluster {
     nodes: BTreeMap<NodeName, NodeFacts>,
     missing: BTreeSet<Kind>,
     /// `None` when nodes or configuration changed since it was made.
-    electorate: Option<Rc<Electorate>>,
+    electorate: Option<Arc<Electorate>>,
     dirty: Dirty,
 }
 
@@ -227,14 +227,14 @@ impl Cluster {
     }
 
     /// The nodes that no label or condition bars.
-    pub(super) fn electorate(&mut self) -> Rc<Electorate> {
+    pub(super) fn electorate(&mut self) -> Arc<Electorate> {
         if let Some(electorate) = &self.electorate {
-            return Rc::clone(electorate);
+            return Arc::clone(electorate);
         }
         let nodes = self.nodes.iter().filter(|(_, facts)| !self.is_barred(facts));
         let nodes = nodes.map(|(name, facts)| (name.clone(), facts.labels.clone()));
-        let electorate = Rc::new(Electorate::new(nodes));
-        self.electorate = Some(Rc::clone(&electorate));
+        let electorate = Arc::new(Electorate::new(nodes));
+        self.electorate = Some(Arc::clone(&electorate));
         electorate
     }
 
