@@ -3,6 +3,10 @@
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
+mod liveness;
+
+pub use liveness::client;
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,7 +29,8 @@ pub fn install_crypto() {
 }
 
 /// In a pod: the service account, and the API server by the address in the environment, since an
-/// image made of one binary has nothing to resolve names with. Elsewhere: the kubeconfig.
+/// image made of one binary has nothing to resolve names with. Elsewhere: the kubeconfig. Dead
+/// connections are noticed, see [`client`].
 ///
 /// # Errors
 /// [`Error`] when neither can be used.
@@ -37,7 +42,7 @@ pub async fn connect() -> Result<Client, Error> {
         let read = Config::from_kubeconfig(&options).await;
         read.map_err(Error::Kubeconfig)?
     };
-    Client::try_from(config).map_err(Error::Client)
+    client(config).map_err(Error::Client)
 }
 
 /// The namespace of the pod this process runs in; `None` outside a pod.
