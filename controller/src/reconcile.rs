@@ -7,9 +7,10 @@
 //!                 +---------------- results of writes -------------+
 //! ```
 //!
-//! One task owns [`desk`] and [`mover`], which do no I/O; nothing else touches the ledger, so there
-//! is no lock at all.
+//! One task owns [`desk`] and [`mover`], and `departed`, what nodes left that are gone for good. None
+//! of them does I/O; nothing else touches the ledger, so there is no lock at all.
 
+mod departed;
 pub mod desk;
 mod inputs;
 pub mod mover;

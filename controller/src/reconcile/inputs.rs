@@ -1,7 +1,7 @@
 //! The watches, merged into one stream of what happens.
 
 use crds::api::v1alpha1::Speaker;
-use crds::api::v1beta1::{IPAddressPool, L2Advertisement, ServiceL2Status};
+use crds::api::v1beta1::{ConfigurationState, IPAddressPool, L2Advertisement, ServiceL2Status};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -27,6 +27,8 @@ pub(super) enum News {
     Statuses(Change<StatusFacts>),
     /// Both.
     Speakers(Change<Speaker>),
+    /// What keeps account of nodes that are gone, as Nodes do.
+    States(Change<ConfigurationState>),
 }
 
 /// Everything there is to know in `role`, from the first lists on. One that stands by watches what
@@ -40,11 +42,15 @@ pub(super) fn inputs(context: &Context, role: Role) -> SelectAll<BoxStream<'stat
         let nodes = feed(Api::all(client.clone()), any(), |_: &mut Node| ());
         let statuses = Api::namespaced(client.clone(), namespace);
         let statuses = feed(statuses, any(), |_: &mut ServiceL2Status| ());
-        let speakers = feed(Api::namespaced(client, namespace), any(), |_: &mut Speaker| ());
+        let speakers = Api::namespaced(client.clone(), namespace);
+        let speakers = feed(speakers, any(), |_: &mut Speaker| ());
+        let states = Api::namespaced(client, namespace);
+        let states = feed(states, any(), |object: &mut ConfigurationState| object.status = None);
         all.push(slices.map(|change| News::Slices(reduce(change, moves::slice))).boxed());
         all.push(nodes.map(|change| News::Nodes(reduce(change, moves::node))).boxed());
         all.push(statuses.map(|change| News::Statuses(reduce(change, moves::status))).boxed());
         all.push(speakers.map(News::Speakers).boxed());
+        all.push(states.map(News::States).boxed());
     }
     all
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use super::departed::Departed;
 use super::desk::{Desk, Effect, Input, Now, Reported, Role};
 use super::inputs::{News, inputs, reduce};
 use super::mover::facts::speaker;
@@ -26,7 +27,9 @@ use crate::lease::fence::Clock;
 use crate::metrics::Metrics;
 use crate::ready::Ready;
 
+mod farewell;
 mod orders;
+mod report;
 mod results;
 
 /// Writes of Services under way at one time.
@@ -34,9 +37,6 @@ const CONCURRENCY: usize = 32;
 
 /// Inputs taken in before anything is done about them.
 const BATCH: usize = 1024;
-
-/// How often the numbers of the pools are looked at while something happens.
-const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the loop runs with.
 #[derive(Clone)]
@@ -96,6 +96,8 @@ struct Term {
     desk: Desk,
     /// Only for a leader.
     mover: Option<Mover>,
+    /// The same: of one that stands by it never hears anything.
+    departed: Departed,
     inputs: SelectAll<BoxStream<'static, News>>,
     /// Patches that wait for a free place, in order.
     waiting: VecDeque<(ServiceKey, Value)>,
@@ -105,6 +107,7 @@ struct Term {
     pool_writes: JoinSet<(String, Result<IPAddressPool, Failure>)>,
     pools_writing: BTreeSet<String>,
     order_writes: JoinSet<(NodeName, Result<Speaker, Failure>)>,
+    farewells: JoinSet<(NodeName, Result<(), Failure>)>,
     problems: watch::Sender<Option<Vec<Problem>>>,
     reporter: Option<AbortHandle>,
     last_report: Option<Duration>,
@@ -132,6 +135,7 @@ impl Term {
         Self {
             inputs: inputs(&context, role),
             mover: (role == Role::Leader).then(|| Mover::new(context.moves)),
+            departed: Departed::default(),
             desk: Desk::new(role, context.writer.installed()),
             context,
             role,
@@ -141,6 +145,7 @@ impl Term {
             pool_writes: JoinSet::new(),
             pools_writing: BTreeSet::new(),
             order_writes: JoinSet::new(),
+            farewells: JoinSet::new(),
             problems,
             reporter,
             last_report: None,
@@ -152,7 +157,8 @@ impl Term {
         loop {
             self.fill_places();
             let moves = self.mover.as_ref().and_then(Mover::next_deadline);
-            let wakes = [self.desk.next_deadline(), moves, self.report_due];
+            let departed = self.departed.next_deadline();
+            let wakes = [self.desk.next_deadline(), moves, departed, self.report_due];
             let wake = wakes.into_iter().flatten().min();
             let sleep = async {
                 match wake {
@@ -185,6 +191,10 @@ impl Term {
                     let (node, result) = done?;
                     self.ordered(&node, result);
                 }
+                Some(done) = self.farewells.join_next() => {
+                    let (node, result) = done?;
+                    self.cleared_away(&node, result);
+                }
                 () = sleep => {}
             }
             self.work();
@@ -202,15 +212,26 @@ impl Term {
                 self.desk.take(input);
             }
             (News::Slices(change), Some(mover)) => mover.slices(change, now),
-            (News::Nodes(change), Some(mover)) => mover.nodes(change, now),
+            (News::Nodes(change), Some(mover)) => {
+                self.departed.nodes(&change, now);
+                mover.nodes(change, now);
+            }
             (News::Statuses(change), Some(mover)) => mover.statuses(change, now),
             (News::Speakers(change), Some(mover)) => {
                 let reports = reduce(change.clone(), |object| Reported::of(&object));
                 self.desk.take(Input::Speakers(reports));
                 mover.speakers(reduce(change, |object| speaker(&object)), now);
             }
+            (News::States(change), Some(_)) => self.departed.states(&change, now),
             // Not even watched.
-            (News::Slices(_) | News::Nodes(_) | News::Statuses(_) | News::Speakers(_), None) => {}
+            (
+                News::Slices(_)
+                | News::Nodes(_)
+                | News::Statuses(_)
+                | News::Speakers(_)
+                | News::States(_),
+                None,
+            ) => {}
         }
     }
 
@@ -234,42 +255,8 @@ impl Term {
         }
         self.context.ready.set(self.desk.missing());
         self.move_on(elapsed);
+        self.clear_away(elapsed);
         self.report(elapsed);
-    }
-
-    /// Shows the numbers: at once after a quiet time, then at most once in a while.
-    fn report(&mut self, now: Duration) {
-        let metrics = &self.context.metrics;
-        let backlog = self.desk.backlog() + self.waiting.len();
-        metrics.queue_length.set(i64::try_from(backlog).unwrap_or(i64::MAX));
-        for (reason, count) in self.desk.take_refusals() {
-            metrics.refusals.with_label_values(&[reason]).inc_by(count);
-        }
-        metrics.exchanges.inc_by(self.desk.take_exchanges());
-        if self.role == Role::Standby || !self.desk.is_synced() {
-            return;
-        }
-        let next = self.last_report.map_or(now, |last| last + REPORT_PERIOD);
-        self.report_due = (now < next).then_some(next);
-        if self.report_due.is_some() {
-            return;
-        }
-        self.last_report = Some(now);
-        metrics.show_usage(&self.desk.usage());
-        metrics.refused.show(self.desk.refused());
-        metrics.conflicts.show(self.desk.conflicts());
-        let aside = self.desk.ledger().aside_count();
-        metrics.addresses_aside.set(i64::try_from(aside).unwrap_or(i64::MAX));
-        for (name, status) in self.desk.pool_reports() {
-            if !self.pools_writing.insert(name.clone()) {
-                continue;
-            }
-            let (writer, namespace) = (self.context.writer.clone(), self.context.namespace.clone());
-            self.pool_writes.spawn(async move {
-                let written = writer.pool(&namespace, &name, &status).await;
-                (name, written)
-            });
-        }
     }
 
     fn fill_places(&mut self) {

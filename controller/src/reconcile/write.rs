@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crds::api::v1alpha1::{MoveOrder, Speaker};
-use crds::api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
+use crds::api::v1beta1::{ConfigurationState, IPAddressPool, IPAddressPoolStatus, ServiceL2Status};
 use crds::model::ids::{NodeName, ServiceKey};
+use crds::names::{configuration_state, l2_status};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -123,6 +124,20 @@ impl Writer {
         self.fenced(api.patch(node.as_str(), &PatchParams::default(), &patch)).await
     }
 
+    /// Deletes all that the speaker of `node`, which is no more, said in objects of its own. Its
+    /// ConfigurationState is last: while it is there, something may be left to delete.
+    pub async fn forget(&self, namespace: &str, node: &NodeName) -> Result<(), Failure> {
+        let params = DeleteParams::default();
+        let api = Api::<ServiceL2Status>::namespaced(self.client.clone(), namespace);
+        let of_node = ListParams::default().labels(&format!("{}={node}", l2_status::NODE));
+        self.fenced(api.delete_collection(&params, &of_node)).await?;
+        let api = Api::<Speaker>::namespaced(self.client.clone(), namespace);
+        self.fenced(api.delete(node.as_str(), &params)).await.map(drop).or_else(gone_is_well)?;
+        let api = Api::<ConfigurationState>::namespaced(self.client.clone(), namespace);
+        let name = format!("{}{node}", configuration_state::SPEAKER_PREFIX);
+        self.fenced(api.delete(&name, &params)).await.map(drop).or_else(gone_is_well)
+    }
+
     /// Whether the fence is open.
     pub fn may_write(&self) -> bool {
         self.fence.is_open()
@@ -156,6 +171,11 @@ impl Writer {
     pub fn client(&self) -> Client {
         self.client.clone()
     }
+}
+
+/// What is to be deleted need not be there.
+fn gone_is_well(failure: Failure) -> Result<(), Failure> {
+    if let Failure::Gone = failure { Ok(()) } else { Err(failure) }
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub struct FakeApi {
 pub struct Write {
     /// Such as `PATCH /api/v1/namespaces/default/services/web/status`.
     pub line: String,
+    /// The part of the URL behind the question mark.
+    pub query: String,
     pub body: Value,
     respond: mock::SendResponse<Answer>,
 }
@@ -160,8 +162,10 @@ async fn serve(
         } else {
             let line = format!("{} {path}", request.method());
             let body = request.into_body().collect_bytes().await.unwrap();
+            // A deletion has none.
+            let body = if body.is_empty() { "null".into() } else { body };
             let body = serde_json::from_slice(&body).unwrap();
-            let write = Write { line, body, respond };
+            let write = Write { line, query, body, respond };
             if seen.unbounded_send(write).is_err() {
                 return;
             }

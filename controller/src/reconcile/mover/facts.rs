@@ -42,7 +42,7 @@ pub struct SliceFacts {
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
-    pub(super) name: NodeName,
+    pub(in crate::reconcile) name: NodeName,
     pub(super) labels: Labels,
     /// It is ready, has a network, and is not marked for draining.
     pub(super) is_fit: bool,

@@ -6,7 +6,8 @@ use crds::api::v1beta1::IPAddressPool;
 use crds::model::ids::ServiceKey;
 use k8s_openapi::api::core::v1::Service;
 
-use super::{REPORT_PERIOD, Term};
+use super::Term;
+use super::report::REPORT_PERIOD;
 use crate::reconcile::desk::Written;
 use crate::reconcile::inputs::facts;
 use crate::reconcile::write::{Failure, Retry};
