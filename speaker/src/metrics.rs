@@ -16,6 +16,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use crate::announce::table::Table;
 use crate::engine::{Description, Event, Standing};
 use crate::io::deadline::Deadline;
+use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Named;
 use crate::mesh;
 
@@ -71,6 +72,8 @@ struct State {
     /// How many, and whether that is most of the nodes; `None`: there is no mesh, or not yet.
     members: Option<(usize, bool)>,
     mesh: mesh::Counts,
+    /// `None`: there is no mesh.
+    mesh_socket: Option<MeshSocket>,
     knocks: u64,
     services: Standings,
     conflicts: BTreeMap<(IpAddr, MacAddr), u64>,
@@ -170,6 +173,11 @@ impl Metrics {
     /// Another speaker was asked by way of the API whether it is there.
     pub fn count_knock(&self) {
         self.with(|state| state.knocks += 1);
+    }
+
+    /// There is a mesh, and this is its socket.
+    pub fn set_mesh_socket(&self, socket: MeshSocket) {
+        self.with(|state| state.mesh_socket = Some(socket));
     }
 
     /// What the mesh has received so far.

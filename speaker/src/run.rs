@@ -137,6 +137,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     if let Some(MeshConfig { bind: address, .. }) = &config.mesh {
         let (socket, attended) = bind(*address).await?;
         mesh = Some(socket.clone());
+        metrics.set_mesh_socket(socket.clone());
         attendance = Some(Attendance::new(address.ip(), events.clone()));
         spawn(&mut tasks, "mesh", socket.receive(events.clone()));
         spawn(&mut tasks, "attended", attended.run());

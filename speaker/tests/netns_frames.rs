@@ -4,16 +4,30 @@
 
 mod netns;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use netns::responder::{Responder, runtime};
 use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
+use prometheus::TextEncoder;
+use speaker::announce::table::Table;
 use speaker::engine::Event;
+use speaker::io::clock::Clock;
 use speaker::io::counts::Counts;
+use speaker::io::deadline::Deadline;
+use speaker::io::frames::FramePort;
+use speaker::io::port::Port;
+use speaker::io::ports::Named;
+use speaker::metrics::Metrics;
 use speaker::wire::arp::ArpFrame;
 use speaker::wire::ethernet::{EthernetHeader, HEADER_LEN, LINK_FRAME};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 const POOL: &str = "192.0.2.0/27";
+const SOON: Duration = Duration::from_secs(10);
 const STRANGER: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x99]);
 
 /// Two speakers on one wire: the node's and the client's.
@@ -117,6 +131,53 @@ fn a_flood_is_counted_and_holds_up_nobody() {
     });
     assert_eq!(counters.unheard(), 1_500 - 1_024);
     assert_eq!(arrived(&mut node).2, [3; 46]);
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN: make netns"]
+fn frames_that_find_the_queue_full_are_counted_and_shown_while_the_port_is_open() {
+    /// More than the queue holds, which has room for 2 MiB at most.
+    const SENT: u64 = 5_000;
+    let wire = Wire::new();
+    let client = Responder::start(&wire.client, wire.client.index(CLIENT_LINK), CLIENT_MAC, POOL);
+    let link = wire.node.index(NODE_LINK);
+    wire.node.within(|| {
+        let runtime = runtime();
+        let _guard = runtime.enter();
+        let programs = netns::responder::programs(POOL, link, NODE_MAC);
+        let port = Arc::new(Port::open(link, NODE_MAC, &programs).unwrap());
+        let frames = Arc::new(FramePort::open(Arc::clone(&port)).unwrap());
+        // Nobody reads yet.
+        for _ in 0..SENT {
+            client.frames.send(NODE_MAC, &[5; 46]).unwrap();
+        }
+        let (tell, _told) = mpsc::channel(1);
+        let all = async {
+            while frames.counters().received() + frames.queue_drops().unwrap() < SENT {
+                tokio::task::yield_now().await;
+            }
+        };
+        let read = async {
+            tokio::select! {
+                error = frames.run(&tell) => panic!("{error}"),
+                () = all => {}
+            }
+        };
+        runtime.block_on(async { timeout(SOON, read).await }).unwrap();
+        let lost = frames.queue_drops().unwrap();
+        assert!(lost > 0 && lost < SENT, "{lost}");
+        assert_eq!((frames.queue_drops().unwrap(), port.queue_drops().unwrap()), (lost, 0));
+
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let metrics = Metrics::new("n1", table, Deadline::new(Clock::new())).unwrap();
+        let shown = || TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap();
+        metrics.set_ports(vec![Named { name: NODE_LINK.to_owned(), port, frames }]);
+        let series =
+            format!("ferrolb_speaker_frames_lost_total{{interface=\"{NODE_LINK}\"}} {lost}");
+        assert!(shown().lines().any(|line| line == series), "{series} is not in\n{}", shown());
+        metrics.set_ports(Vec::new());
+        assert!(!shown().contains(NODE_LINK), "{}", shown());
+    });
 }
 
 #[test]

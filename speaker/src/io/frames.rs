@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::packet;
 use super::port::Port;
-use super::receive::receive;
+use super::receive::{Down, receive};
 use crate::engine::Event;
 use crate::filter::Program;
 use crate::wire::ethernet::{EthernetHeader, FRAME_LEN, HEADER_LEN, LINK_FRAME, LONGEST_FRAME};
@@ -37,6 +37,7 @@ pub struct FrameCounters {
     unheard: AtomicU64,
     receive_errors: AtomicU64,
     send_errors: AtomicU64,
+    queue_drops: AtomicU64,
 }
 
 impl FrameCounters {
@@ -104,6 +105,15 @@ impl FramePort {
         sent
     }
 
+    /// As [`Port::queue_drops`], of the speakers' own frames.
+    ///
+    /// # Errors
+    /// From `getsockopt`; not expected on an open socket.
+    pub fn queue_drops(&self) -> io::Result<u64> {
+        let new = u64::from(packet::take_drops(self.socket.get_ref())?);
+        Ok(self.counters.queue_drops.fetch_add(new, Ordering::Relaxed) + new)
+    }
+
     /// Hands every frame that arrives to `events`, padding included, until the task is aborted;
     /// returns only if the runtime's I/O driver has gone. When the channel is full the frame is
     /// counted and dropped.
@@ -111,7 +121,7 @@ impl FramePort {
         let mut buffer = [0; LONGEST_FRAME];
         let errors = &self.counters.receive_errors;
         let handle = |frame: &[u8]| self.handle(frame, events);
-        receive(&self.socket, self.port.index(), &mut buffer, errors, handle).await
+        receive(&self.socket, self.port.index(), &mut buffer, errors, Down::Counted, handle).await
     }
 
     fn handle(&self, frame: &[u8], events: &mpsc::Sender<Event>) {

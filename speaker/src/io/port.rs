@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 use super::deadline::Deadline;
 use super::packet;
-use super::receive::receive;
+use super::receive::{Down, receive};
 use crate::announce::table::Table;
 use crate::engine::Event;
 use crate::filter::Program;
@@ -199,9 +199,10 @@ impl Port {
         let (mut arp, mut ndp) = ([0; RECEIVE_LEN], [0; RECEIVE_LEN]);
         let errors = &self.counters.receive_errors;
         let handle = |frame: &[u8]| self.handle(frame, table, deadline, events);
+        // The socket that sends nothing tells: of the others a send may be the first to get the error.
         tokio::select! {
-            error = receive(&self.arp, self.index, &mut arp, errors, handle) => error,
-            error = receive(&self.ndp, self.index, &mut ndp, errors, handle) => error,
+            error = receive(&self.arp, self.index, &mut arp, errors, Down::Counted, handle) => error,
+            error = receive(&self.ndp, self.index, &mut ndp, errors, Down::Told, handle) => error,
         }
     }
 

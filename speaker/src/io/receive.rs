@@ -22,6 +22,15 @@ enum Drained {
     Failed(io::Error),
 }
 
+/// Whether a socket tells the log that its link went down: of a link's sockets one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Down {
+    /// It does.
+    Told,
+    /// It counts the error, and that is all.
+    Counted,
+}
+
 /// Reads every frame that comes in on link `index` into `buffer` and has `handle` deal with it,
 /// until the task is aborted; returns only if the runtime's I/O driver has gone. `errors` counts
 /// failed reads.
@@ -30,6 +39,7 @@ pub(super) async fn receive(
     index: IfIndex,
     buffer: &mut [u8],
     errors: &AtomicU64,
+    down: Down,
     mut handle: impl FnMut(&[u8]),
 ) -> io::Error {
     let mut pause = PAUSES.0;
@@ -46,10 +56,12 @@ pub(super) async fn receive(
             Drained::BatchFull => tokio::task::yield_now().await,
             Drained::Failed(error) => {
                 errors.fetch_add(1, Ordering::Relaxed);
-                // Reported once for each time the link goes down. The socket receives again when
-                // the link is back, so there is nothing to do.
+                // Reported to each socket once for each time the link goes down. The socket receives
+                // again when the link is back, so there is nothing to do.
                 if error.kind() == ErrorKind::NetworkDown {
-                    tracing::info!(interface = %index, "link is down");
+                    if down == Down::Told {
+                        tracing::info!(interface = %index, "link is down");
+                    }
                     continue;
                 }
                 tracing::warn!(interface = %index, %error, "receiving failed");

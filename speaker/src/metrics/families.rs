@@ -51,7 +51,8 @@ pub(super) fn ports(ports: &[Named]) -> Result<Vec<Family>, prometheus::Error> {
         errors.with_label_values(&[name, "receive"]).inc_by(receive_errors);
         let send_errors = counters.send_errors() + of_frames.send_errors();
         errors.with_label_values(&[name, "send"]).inc_by(send_errors);
-        overflowed.with_label_values(&[name]).inc_by(port.queue_drops().unwrap_or_default());
+        let drops = [port.queue_drops(), frames.queue_drops()].map(Result::unwrap_or_default);
+        overflowed.with_label_values(&[name]).inc_by(drops.iter().sum());
         link_frames.with_label_values(&[name, "in"]).inc_by(of_frames.received());
         link_frames.with_label_values(&[name, "out"]).inc_by(of_frames.sent());
         unheard.with_label_values(&[name]).inc_by(counters.unheard() + of_frames.unheard());
@@ -90,7 +91,16 @@ pub(super) fn mesh(state: &State) -> Result<Vec<Family>, prometheus::Error> {
     );
     let knocks = IntCounterVec::new(opts, &[])?;
     knocks.with_label_values::<&str>(&[]).inc_by(state.knocks);
-    Ok(vec![members, Family::Counter(frames), Family::Gauge(most), Family::Counter(knocks)])
+    let opts = Opts::new(
+        "ferrolb_speaker_mesh_send_errors_total",
+        "Mesh datagrams that the kernel did not take.",
+    );
+    let lost = IntCounterVec::new(opts, &[])?;
+    if let Some(socket) = &state.mesh_socket {
+        lost.with_label_values::<&str>(&[]).inc_by(socket.send_errors());
+    }
+    let counters = [frames, knocks, lost].map(Family::Counter);
+    Ok([members, Family::Gauge(most)].into_iter().chain(counters).collect())
 }
 
 pub(super) fn conflicts(state: &State) -> Result<[Family; 2], prometheus::Error> {

@@ -74,3 +74,13 @@ fn series_come_and_go_with_what_they_are_about() {
     let shown = text(&metrics);
     assert!(!shown.contains("192.0.2.1") && !shown.contains("standing="), "{shown}");
 }
+
+#[tokio::test]
+async fn the_mesh_has_a_series_for_lost_datagrams_where_there_is_one() {
+    let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+    let metrics = Metrics::new("n1", table, Deadline::new(Clock::new())).unwrap();
+    let name = "\nferrolb_speaker_mesh_send_errors_total";
+    assert!(!text(&metrics).contains(name));
+    metrics.set_mesh_socket(MeshSocket::bind(([127, 0, 0, 1], 0).into()).await.unwrap());
+    assert!(text(&metrics).contains(&format!("{name} 0\n")));
+}

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests wait for the kernel in real time")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod log;
 pub mod responder;
 
 use std::fmt::Debug;

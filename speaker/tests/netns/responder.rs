@@ -18,6 +18,7 @@ use speaker::moment::Moment;
 use speaker::respond::Heard;
 use tokio::sync::{mpsc, oneshot};
 
+use super::log::Log;
 use super::{Namespace, wait_for};
 
 pub struct Responder {
@@ -27,6 +28,8 @@ pub struct Responder {
     /// Never passes, unless a test says otherwise.
     pub deadline: Deadline,
     pub clock: Clock,
+    /// What its tasks log.
+    pub log: Log,
     told: mpsc::Receiver<Event>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -45,8 +48,11 @@ impl Responder {
         let (stop, stopped) = oneshot::channel();
         let namespace = namespace.name().to_owned();
         let (shared, switch) = (Arc::clone(&table), deadline.clone());
+        let log = Log::default();
+        let gathered = log.clone();
         let thread = thread::spawn(move || {
             Namespace::enter_named(&namespace);
+            let _gathering = gathered.gather();
             runtime().block_on(async {
                 let port = Arc::new(Port::open(index, mac, &programs).unwrap());
                 let frames = Arc::new(FramePort::open(Arc::clone(&port)).unwrap());
@@ -60,7 +66,7 @@ impl Responder {
         });
         let (port, frames) = port.recv().unwrap();
         let (stop, thread) = (Some(stop), Some(thread));
-        Self { port, frames, table, deadline, clock, told, stop, thread }
+        Self { port, frames, table, deadline, clock, log, told, stop, thread }
     }
 
     /// From now on answers for exactly these addresses.
