@@ -46,18 +46,25 @@ fn said() -> [Value; 3] {
 #[ignore = "needs a lab: make e2e"]
 async fn what_a_node_left_that_does_not_exist_is_deleted_and_nothing_else() -> Result<()> {
     let lab = Lab::attach()?;
-    let before = names(&lab)?;
     for object in said() {
         lab.apply(&object.to_string())?;
     }
-    ensure!(names(&lab)?.len() == before.len() + 3, "{:?}", names(&lab)?);
+    let of_gone = |names: &[String]| names.iter().filter(|name| name.contains("99")).count();
+    let before = names(&lab)?;
+    ensure!(of_gone(&before) == 3, "{before:?}");
     until(GRACE, "the objects of a node that is gone to go", async || {
         let now = names(&lab)?;
-        let left = now.iter().filter(|name| name.contains("99")).count();
-        Ok(Look::when((left == 0).then_some(()), || now.join(", ")))
+        Ok(Look::when((of_gone(&now) == 0).then_some(()), || now.join(", ")))
     })
     .await?;
     let after = names(&lab)?;
-    ensure!(after == before, "{before:?} became {after:?}");
+    for node in lab.nodes().iter().map(|node| &node.name) {
+        for name in [
+            format!("speaker.ferrolb.io/{node}"),
+            format!("configurationstate.metallb.io/speaker-{node}"),
+        ] {
+            ensure!(after.contains(&name), "{name} is not in {after:?}");
+        }
+    }
     Ok(())
 }

@@ -38,14 +38,14 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 3;
 /// Data that is not acknowledged for this long ends the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Until TCP and TLS are up. The kernel's third SYN goes out after seven seconds; the next would not
-/// before 15, and whoever calls tries again long before that.
+/// Until TCP and TLS are up. The kernel sends its SYN again after one, three and seven seconds; the
+/// next would be after 15, and whoever calls tries anew before that.
 const CONNECT: Duration = Duration::from_secs(10);
 /// A server that acknowledges and says nothing, such as one that is stopped, or a proxy before a dead
 /// one. Longer than a watch lasts, 290 s, and five times as long as between two bookmarks.
 const READ: Duration = Duration::from_secs(295);
 
-/// A client for the cluster of `config`, whose timeouts are replaced by those of this module.
+/// A client for the cluster of `config`, with this module's time limits in the place of its own.
 ///
 /// # Errors
 /// kube's: certificates or credentials of `config` that cannot be used, or a proxy, which kube is
