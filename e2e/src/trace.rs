@@ -244,6 +244,13 @@ impl Trace {
         found
     }
 
+    /// The shortest time between answers of two machines for an address; `None` if only one answered.
+    pub fn closest_rivals(&self, ip: IpAddr) -> Option<Duration> {
+        let answers: Vec<&Answer> = self.answers_for(ip).collect();
+        let pairs = answers.windows(2).filter(|pair| pair[0].mac != pair[1].mac);
+        pairs.map(|pair| pair[1].at.saturating_sub(pair[0].at)).min()
+    }
+
     /// What was said unasked about an address.
     pub fn announcements_of(&self, ip: IpAddr) -> impl Iterator<Item = &Announcement> {
         self.announcements.iter().filter(move |it| it.ip == ip)

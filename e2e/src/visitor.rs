@@ -1,5 +1,6 @@
-//! A client that fetches a page again and again, and each time has forgotten the server's MAC: so
-//! every request meets whoever answers for the address at that moment.
+//! A client that fetches a page again and again. It either has forgotten the server's MAC each time, so
+//! that every request meets whoever answers for the address at that moment; or it remembers, as hosts
+//! do that have something to say to one another.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -35,10 +36,19 @@ impl Visitor {
     /// Visits these addresses in turn, port 80, one request every `interval`. For the client's
     /// network namespace.
     pub fn start(addresses: Vec<IpAddr>, interval: Duration) -> Result<Self> {
+        Self::with(addresses, interval, forget)
+    }
+
+    /// The same, but what the kernel knows of the neighbours it keeps.
+    pub fn remembering(addresses: Vec<IpAddr>, interval: Duration) -> Result<Self> {
+        Self::with(addresses, interval, |_| ())
+    }
+
+    fn with(addresses: Vec<IpAddr>, interval: Duration, before: fn(IpAddr)) -> Result<Self> {
         ensure!(!addresses.is_empty(), "nobody to visit");
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let work = move || visit(&addresses, interval, &told);
+        let work = move || visit(&addresses, interval, before, &told);
         let thread = std::thread::Builder::new().name("visitor".to_owned()).spawn(work)?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -56,7 +66,12 @@ impl Drop for Visitor {
     }
 }
 
-fn visit(addresses: &[IpAddr], interval: Duration, stop: &AtomicBool) -> Visits {
+fn visit(
+    addresses: &[IpAddr],
+    interval: Duration,
+    before: fn(IpAddr),
+    stop: &AtomicBool,
+) -> Visits {
     let mut visits = Visits::default();
     let begun = Instant::now();
     let mut due = begun;
@@ -64,7 +79,7 @@ fn visit(addresses: &[IpAddr], interval: Duration, stop: &AtomicBool) -> Visits 
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        forget(ip);
+        before(ip);
         let asked = Instant::now();
         let result = fetch(ip);
         let took = asked.elapsed();

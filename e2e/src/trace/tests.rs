@@ -245,3 +245,10 @@ fn prints_a_timeline() {
 ";
     assert!(text.ends_with(want), "{text}");
 }
+
+#[test]
+fn tells_how_close_two_machines_answered() {
+    assert_eq!(trace("aaa").closest_rivals(IP), None);
+    assert_eq!(trace("aa...b").closest_rivals(IP), Some(ms(40)));
+    assert_eq!(trace("aa...bB").closest_rivals(IP), Some(ms(1)));
+}
