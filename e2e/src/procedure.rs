@@ -145,10 +145,11 @@ impl<'a> Reader<'a> {
         Ok(printed)
     }
 
-    /// A shell that knows what was set in earlier ones, and ends at the first command that fails.
+    /// A shell that knows what was set in earlier ones, and ends at the first command that fails; also
+    /// in a row of `&&`, of which bash itself excuses all but the last.
     fn shell(&self, text: &str) -> Command {
         let script = format!(
-            "set -euo pipefail\n[ ! -e .shell ] || . ./.shell\n{text}\n\
+            "set -euo pipefail\n[ ! -e .shell ] || . ./.shell\n{text}[ $? = 0 ]\n\
              {{ declare -f; declare -p {NAMES} 2>/dev/null || true; }} >.shell\n"
         );
         let mut command = self.lab.command("timeout");

@@ -131,6 +131,9 @@ impl Reporter {
                     let (severity, reason) = (Severity::Warning, event::ANNOUNCE_FAILED);
                     self.publish(&service, &uid, severity, reason, message);
                 }
+                if let Some(Standing::Silent(Why::Probing | Why::InUse { .. })) = standing {
+                    return state.suspend(service);
+                }
                 let announcement = standing.and_then(Standing::announcement);
                 let announced = announcement
                     .map(|announcement| (announcement.interfaces.clone(), announcement.claim));

@@ -10,7 +10,7 @@
 //! | a speaker of ours, here | kept while we announce the Service, and deleted when we do not |
 //! | one elsewhere | deleted by the announcer, if that speaker is dead |
 //! | another program | left alone. While there is one we make none of our own, which that program would delete; when its Pod is gone, Kubernetes deletes it, and we make ours |
-//! | nobody that is there | deleted by the announcer, and by the speaker of the node that it names |
+//! | nobody that is there | deleted by the announcer, and by the speaker of the node that it names; but not while that one asks the network before it announces |
 
 use std::collections::{BTreeMap, BTreeSet};
 

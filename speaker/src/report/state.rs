@@ -1,5 +1,6 @@
 //! What is known about status objects, and what is still to be written.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crds::names::l2_status;
 use kit::feed::Change;
 
 use super::plan::{Announced, Seen, Step, plan};
-use crate::view::{claim, maker, subject};
+use crate::view::{Maker, claim, maker, subject};
 
 /// The pause after a failed write, doubling from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -23,6 +24,9 @@ pub(super) struct State {
     /// The nodes whose speakers are alive; `None` where there is no mesh to tell.
     alive: Option<BTreeSet<String>>,
     announced: BTreeMap<ServiceKey, Announced>,
+    /// Services that this node will announce unless another host has their addresses. A record of
+    /// theirs that belongs to nobody is still needed: it is why this node and no other will.
+    undecided: BTreeSet<ServiceKey>,
     /// All status objects, by Service and name; `None` until they were listed.
     objects: Option<BTreeMap<ServiceKey, BTreeMap<String, Seen>>>,
     dirty: BTreeSet<ServiceKey>,
@@ -49,7 +53,15 @@ impl State {
         } else {
             self.announced.remove(&service);
         }
+        self.undecided.remove(&service);
         self.dirty.insert(service);
+    }
+
+    /// Whether `service` is to be announced here is still being found out.
+    pub(super) fn suspend(&mut self, service: ServiceKey) {
+        self.announced.remove(&service);
+        self.dirty.insert(service.clone());
+        self.undecided.insert(service);
     }
 
     /// The nodes alive are now these; what the others left is to be cleared away.
@@ -71,8 +83,11 @@ impl State {
             let mut waiting = self.dirty.iter().filter(|service| !self.busy.contains(*service));
             let service = waiting.next().cloned()?;
             self.dirty.remove(&service);
-            let there = objects.get(&service).unwrap_or(&nothing);
-            let steps = plan(self.announced.get(&service), there, node, self.alive.as_ref());
+            let mut there = Cow::Borrowed(objects.get(&service).unwrap_or(&nothing));
+            if self.undecided.contains(&service) {
+                there.to_mut().retain(|_, seen| seen.maker != Maker::Nobody);
+            }
+            let steps = plan(self.announced.get(&service), &there, node, self.alive.as_ref());
             // Told now, or known from an object of our own: no news any more, whatever comes.
             if let Some(announced) = self.announced.get_mut(&service) {
                 announced.is_news = false;
@@ -224,6 +239,18 @@ mod tests {
         assert!(state.next("n1").is_none(), "found again, and as it should be");
         state.announce(key(), "u".to_owned(), None);
         assert!(state.next("n1").is_some());
+    }
+
+    #[test]
+    fn a_record_of_nobody_stays_while_this_node_asks_the_network() {
+        let mut orphan = object(&json!(null));
+        orphan.metadata.annotations = None;
+        let mut state = settled(vec![orphan]);
+        state.suspend(key());
+        assert!(state.next("n1").is_none(), "it says who is to announce");
+        state.announce(key(), "u".to_owned(), None);
+        let steps = state.next("n1").map(|(_, steps, _)| steps);
+        assert_eq!(steps, Some(vec![Step::Delete { name: "l2-a".to_owned() }]));
     }
 
     #[test]
