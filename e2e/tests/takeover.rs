@@ -17,7 +17,6 @@ use e2e::scene::{self, SETTLED, Scene, ms};
 use e2e::service::{self, Service};
 use e2e::speakers;
 use e2e::temp_ns::TempNamespace;
-use e2e::trace::Trace;
 use e2e::visitor::Visitor;
 use e2e::wait::{Look, SOON, until};
 use e2e::{client, observer, web};
@@ -177,20 +176,17 @@ impl Story<'_> {
     }
 
     async fn take_over(&self) -> Result<()> {
-        let (trace, failed) = self
-            .under_traffic("MetalLB to ferrolb", async || {
-                for title in ["1.", "2.", "3.", "4.", "5."] {
-                    self.step(TAKING, title)?;
-                }
-                self.scene.settle().await?;
-                for title in ["6.", "7."] {
-                    self.step(TAKING, title)?;
-                }
-                Ok(())
-            })
-            .await?;
-        self.scene.ensure_unmoved(&trace, &BTreeSet::new())?;
-        ensure!(failed.is_empty(), "{failed:#?}\n{trace}");
+        self.under_traffic("MetalLB to ferrolb", async || {
+            for title in ["1.", "2.", "3.", "4.", "5."] {
+                self.step(TAKING, title)?;
+            }
+            self.scene.settle().await?;
+            for title in ["6.", "7."] {
+                self.step(TAKING, title)?;
+            }
+            Ok(())
+        })
+        .await?;
         for node in self.scene.lab.nodes() {
             speakers::await_state(&self.scene.client, &node.name, "Active").await?;
         }
@@ -205,18 +201,13 @@ impl Story<'_> {
     }
 
     async fn go_back(&self) -> Result<()> {
-        let (trace, failed) = self
-            .under_traffic("ferrolb to MetalLB", async || {
-                for title in ["1.", "2.", "3.", "4.", "5.", "6."] {
-                    self.step(BACK, title)?;
-                }
-                self.scene.settle().await
-            })
-            .await?;
-        // MetalLB has a node of its own choice for each address; who is just being served when it moves
-        // there is cut off.
-        let moved = trace.addresses.iter().filter(|ip| !trace.moves(**ip).is_empty()).count();
-        ensure!(failed.len() <= moved, "{failed:#?}\n{trace}");
+        self.under_traffic("ferrolb to MetalLB", async || {
+            for title in ["1.", "2.", "3.", "4.", "5.", "6."] {
+                self.step(BACK, title)?;
+            }
+            self.scene.settle().await
+        })
+        .await?;
         self.await_announcers().await?;
         await_checks(self.scene.lab).await?;
         until(SOON, "nothing of ferrolb to be left", async || {
@@ -227,13 +218,12 @@ impl Story<'_> {
         .await
     }
 
-    /// Carries out the body while clients go on asking, and judges what they saw. Returns the trace, and
-    /// requests that failed.
+    /// Carries out the body while clients go on asking, and judges what they saw.
     async fn under_traffic(
         &self,
         what: &str,
         body: impl AsyncFnOnce() -> Result<()>,
-    ) -> Result<(Trace, Vec<String>)> {
+    ) -> Result<()> {
         let scene = self.scene;
         scene.settle().await?;
         let begun = scene.now();
@@ -260,7 +250,9 @@ impl Story<'_> {
         let is_apart = closest.is_none_or(|closest| closest > APART);
         ensure!(is_apart, "two machines answered for an address at once\n{trace}");
         scene::ensure_answered(&trace, PAUSE)?;
-        Ok((trace, visits.failed))
+        // Who is just being served when an address moves is cut off: once for each that does.
+        ensure!(visits.failed.len() <= moved, "{:#?}\n{trace}", visits.failed);
+        Ok(())
     }
 
     /// Every Service has one record, which names the node that answers.
