@@ -237,15 +237,11 @@ impl Story<'_> {
         let moved = trace.addresses.iter().filter(|ip| !trace.moves(**ip).is_empty()).count();
         eprintln!(
             "{:?}, {what}: nobody answered for {:.0} ms at most; {moved} of {} addresses moved, \
-             {}; of {} requests {} failed, the slowest took \
-             {:.0} ms",
+             two machines answered {closest:?} apart at least; of {} requests {} failed, the \
+             slowest took {:.0} ms",
             self.variant,
             ms(pause),
             trace.addresses.len(),
-            closest.map_or_else(
-                || "never two machines for one".to_owned(),
-                |closest| format!("two machines {:.0} ms apart", ms(closest)),
-            ),
             visits.made,
             visits.failed.len(),
             ms(visits.slowest),
