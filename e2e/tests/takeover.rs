@@ -176,7 +176,7 @@ impl Story<'_> {
     }
 
     async fn take_over(&self) -> Result<()> {
-        self.under_traffic("MetalLB to ferrolb", async || {
+        let whole = async || {
             for title in ["1.", "2.", "3.", "4.", "5."] {
                 self.step(TAKING, title)?;
             }
@@ -185,8 +185,12 @@ impl Story<'_> {
                 self.step(TAKING, title)?;
             }
             Ok(())
-        })
-        .await?;
+        };
+        let moved = self.under_traffic("MetalLB to ferrolb", whole).await?;
+        ensure!(
+            moved == 0,
+            "{moved} addresses moved: ferrolb begins where the records say they are"
+        );
         for node in self.scene.lab.nodes() {
             speakers::await_state(&self.scene.client, &node.name, "Active").await?;
         }
@@ -218,12 +222,13 @@ impl Story<'_> {
         .await
     }
 
-    /// Carries out the body while clients go on asking, and judges what they saw.
+    /// Carries out the body while clients go on asking, and judges what they saw. Returns how many
+    /// addresses moved.
     async fn under_traffic(
         &self,
         what: &str,
         body: impl AsyncFnOnce() -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let scene = self.scene;
         scene.settle().await?;
         let begun = scene.now();
@@ -237,11 +242,14 @@ impl Story<'_> {
         let moved = trace.addresses.iter().filter(|ip| !trace.moves(**ip).is_empty()).count();
         eprintln!(
             "{:?}, {what}: nobody answered for {:.0} ms at most; {moved} of {} addresses moved, \
-             two machines answered {closest:?} apart at least; of {} requests {} failed, the \
-             slowest took {:.0} ms",
+             {}; of {} requests {} failed, the slowest took {:.0} ms",
             self.variant,
             ms(pause),
             trace.addresses.len(),
+            closest.map_or_else(
+                || "no two machines answered for one".to_owned(),
+                |closest| format!("two machines answered {:.0} ms apart at least", ms(closest)),
+            ),
             visits.made,
             visits.failed.len(),
             ms(visits.slowest),
@@ -251,7 +259,7 @@ impl Story<'_> {
         scene::ensure_answered(&trace, PAUSE)?;
         // Who is just being served when an address moves is cut off: once for each that does.
         ensure!(visits.failed.len() <= moved, "{:#?}\n{trace}", visits.failed);
-        Ok(())
+        Ok(moved)
     }
 
     /// Every Service has one record, which names the node that answers.

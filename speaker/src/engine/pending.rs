@@ -48,6 +48,8 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct Affair {
     ownerless: Option<Moment>,
+    /// Whoever announced it last is waited for.
+    expecting: bool,
     probe: Option<Probe>,
     offer: Option<(NodeName, Moment)>,
     spurned: BTreeMap<NodeName, Moment>,
@@ -58,6 +60,7 @@ impl Pending {
     pub(super) fn has_owner(&mut self, key: &IpAddr) {
         if let Some(affair) = self.groups.get_mut(key) {
             affair.ownerless = None;
+            affair.expecting = false;
             if affair.probe.is_none() && affair.offer.is_none() {
                 self.groups.remove(key);
             }
@@ -67,6 +70,20 @@ impl Pending {
     /// Since when nobody owns the group of `key`: now, if that is news.
     pub(super) fn ownerless_since(&mut self, key: &IpAddr, now: Moment) -> Moment {
         *self.groups.entry(*key).or_default().ownerless.get_or_insert(now)
+    }
+
+    /// Whoever announced the group of `key` last is waited for.
+    pub(super) fn expect(&mut self, key: &IpAddr) {
+        self.groups.entry(*key).or_default().expecting = true;
+    }
+
+    /// Nobody is waited for any more. If somebody was, that one has come and is to have the time that
+    /// any heir has: the group counts as ownerless only since now, which is returned.
+    pub(super) fn has_come(&mut self, key: &IpAddr, now: Moment) -> Option<Moment> {
+        let affair = self.groups.get_mut(key).filter(|affair| affair.expecting)?;
+        affair.expecting = false;
+        affair.ownerless = Some(now);
+        affair.ownerless
     }
 
     /// Has the group decided about again at `when`.

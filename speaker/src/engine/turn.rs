@@ -240,7 +240,7 @@ impl Turn<'_> {
     ) -> Result<Role, Why> {
         let me = self.peers.book().me().clone();
         let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
-        let mut waited = self.now.since(self.pending.ownerless_since(key, self.now));
+        let mut since = self.pending.ownerless_since(key, self.now);
         let lost = from.cloned().or_else(|| self.last_holder(group));
         if lost.is_none()
             && let Some(wait) = self.pending.is_vacated(group, self.now)
@@ -248,15 +248,19 @@ impl Turn<'_> {
             self.pending.wake_in(group, self.now, wait);
             return Err(Why::NoCandidate);
         }
-        if lost.is_none()
-            && let Some(recorded) = self.expected(group, ballots)
-        {
-            if waited < STARTING {
-                self.pending.wake_in(group, self.now, STARTING.saturating_sub(waited));
-                return self.silent(group, recorded);
+        if lost.is_none() {
+            if let Some(recorded) = self.expected(group, ballots) {
+                if self.now < since + STARTING {
+                    self.pending.expect(key);
+                    self.pending.wake_at(group, since + STARTING);
+                    return self.silent(group, recorded);
+                }
+                since = since + STARTING;
+            } else if let Some(now) = self.pending.has_come(key, self.now) {
+                since = now;
             }
-            waited = waited.saturating_sub(STARTING);
         }
+        let waited = self.now.since(since);
         let heir = if waited < BY_LOT {
             self.pending.wake_in(group, self.now, BY_LOT.saturating_sub(waited));
             let recorded = if lost.is_none() { self.recorded(group, ballots) } else { None };

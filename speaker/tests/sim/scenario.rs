@@ -32,6 +32,9 @@ pub(crate) struct Scenario {
     pub(crate) dual: bool,
     /// This node's kernel answers neither ARP nor neighbour discovery.
     pub(crate) arp_ignore: Option<NodeId>,
+    /// Another program announced all Services until a moment ago, by the API's records from node to
+    /// node in turn; agents start up to four seconds apart.
+    pub(crate) inherited: bool,
     /// The controller evens out the load.
     pub(crate) planner: bool,
     pub(crate) planned: Vec<Planned>,
@@ -62,6 +65,7 @@ impl Scenario {
             local: false,
             shared: false,
             dual: false,
+            inherited: false,
             switches: Switches { late: 5, ..Switches::default() },
             arp_ignore: None,
             planner: false,

@@ -165,6 +165,15 @@ impl World {
         }
     }
 
+    /// A program that is gone announced these Services, each on the next node.
+    pub(crate) fn leave_records(&mut self, services: usize) {
+        for number in 1..=services {
+            let node = node::name(number % self.nodes.len());
+            let record = Recorded { service: key(number), node, claim: 0, is_ours: false };
+            self.change(&Event::Recorded(Change::Set(format!("left-{number}"), record)));
+        }
+    }
+
     pub(crate) fn program_stops(&mut self, fault: usize) {
         if let Some((_, address)) = self.programs.remove(&fault) {
             self.judge.taken.entry(address).and_modify(|freed| *freed = Some(self.now));

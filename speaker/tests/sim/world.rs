@@ -124,13 +124,17 @@ impl World {
             second.addresses.push(crate::services::ip(1));
             world.change(&Event::Services(Change::Set(crate::services::key(2), second)));
         }
-        world.populate();
+        if scenario.inherited {
+            world.leave_records(scenario.services);
+        }
+        world.populate(if scenario.inherited { 4 * SEC } else { 400 * MS });
         world
     }
 
-    fn populate(&mut self) {
+    /// Agents start within this time.
+    fn populate(&mut self, time: At) {
         for id in 0..self.nodes.len() {
-            let delay = self.dice.between(0, 400 * MS);
+            let delay = self.dice.between(0, time);
             self.queue.push(delay, Happening::Start(id));
         }
         for segment in 0..self.switches.len() {

@@ -1,11 +1,14 @@
 //! Agents that die, hang or restart while their nodes live: clients must notice nothing but, at
 //! worst, a short silence.
 
+use std::collections::BTreeMap;
+
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::node::NodeId;
 use crate::scenario::Scenario;
+use crate::services;
 use crate::time::{At, MS, SEC};
 
 /// What the fault shows in a cluster of three, of several seeds; it befalls the node that has most.
@@ -64,6 +67,17 @@ fn a_rollout_shows_nothing() {
         assert_eq!(ledger.moves_after(FAULT).len(), 0, "seed {seed}");
         let gap = ledger.longest_gap(FAULT);
         assert!(gap < 20 * MS, "seed {seed}: {gap} us without an answer");
+    }
+}
+
+#[test]
+fn what_another_program_announced_stays_where_it_was() {
+    for seed in 1..=30 {
+        let scene = Scenario { inherited: true, ..Scenario::calm(seed, 3, 12) };
+        let owners = must_hold(&scene).owners(At::MAX);
+        let expected: BTreeMap<_, _> =
+            (1..=12).map(|number| (services::ip(number), number % 3)).collect();
+        assert_eq!(owners, expected, "seed {seed}");
     }
 }
 
