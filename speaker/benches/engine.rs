@@ -77,6 +77,7 @@ fn events(nodes: usize) -> Vec<Event> {
         Event::Slices(Change::Replace((0..SERVICES).map(|n| (key(n), slice(n, 3))).collect())),
         Event::Nodes(Change::Replace((0..nodes).map(facts).collect::<BTreeMap<_, _>>())),
         Event::Peers(BTreeSet::new()),
+        Event::Recorded(Change::Replace(BTreeMap::new())),
         Event::Links(vec![link]),
     ]
 }

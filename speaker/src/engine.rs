@@ -89,7 +89,10 @@ pub struct Engine {
     cluster: Cluster,
     config: Option<Config>,
     /// Who announced each Service by the API's records, by the record's name.
-    records: BTreeMap<String, Recorded>,
+    /// `None` before they were listed.
+    records: Option<BTreeMap<String, Recorded>>,
+    /// When it begins without them.
+    begins_by: Option<Moment>,
     /// The same by Service: ours before another program's, and of those the one with the highest
     /// claim.
     recorded: BTreeMap<ServiceKey, Recorded>,
@@ -133,7 +136,8 @@ impl Engine {
             peers,
             cluster: Cluster::new(settings.ignore_exclude_label),
             config: None,
-            records: BTreeMap::new(),
+            records: None,
+            begins_by: None,
             recorded: BTreeMap::new(),
             served: BTreeMap::new(),
             speakers: BTreeMap::new(),
@@ -196,7 +200,8 @@ impl Engine {
         let settled = settled.filter(|by| self.phase.settles() && *by > self.now);
         let checks = self.checks.next_deadline().filter(|_| self.phase.decides());
         let pending = self.pending.next_deadline().filter(|_| self.phase.decides());
-        let others = [pending, self.conflicts.next_deadline(), settled, checks];
+        let begins = self.begins_by.filter(|by| self.records.is_none() && *by > self.now);
+        let others = [pending, self.conflicts.next_deadline(), settled, checks, begins];
         let phase = self.phase.next_deadline();
         others
             .into_iter()

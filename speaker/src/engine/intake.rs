@@ -85,16 +85,16 @@ impl Engine {
 
     fn record(&mut self, change: Change<String, Recorded>) {
         match change {
-            Change::Replace(all) => self.records = all,
+            Change::Replace(all) => self.records = Some(all),
             Change::Set(name, record) => {
-                self.records.insert(name, record);
+                self.records.get_or_insert_default().insert(name, record);
             }
             Change::Remove(name) => {
-                self.records.remove(&name);
+                self.records.get_or_insert_default().remove(&name);
             }
         }
         self.recorded.clear();
-        for record in self.records.values() {
+        for record in self.records.iter().flat_map(BTreeMap::values) {
             let rank = |record: &Recorded| (record.is_ours, record.claim);
             let best = self.recorded.entry(record.service.clone());
             let best = best.or_insert_with(|| record.clone());

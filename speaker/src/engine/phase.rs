@@ -15,6 +15,8 @@ use crate::ownership::statement::Phase as Said;
 const FAREWELL: Duration = Duration::from_millis(900);
 /// The same without a mesh, where nobody says so: the node's successor sees it go by the API.
 const ALONE_FAREWELL: Duration = Duration::from_millis(300);
+/// How long a speaker that knows all else waits for the records of who announced what.
+const RECORDS: Duration = Duration::from_secs(2);
 /// How often it repeats that it leaves.
 const REPEAT: Duration = Duration::from_millis(50);
 
@@ -87,7 +89,7 @@ impl Engine {
                 let delivered = self.config.is_some()
                     && self.ports.is_some()
                     && self.cluster.missing().next().is_none();
-                if delivered {
+                if delivered && self.has_records(now) {
                     self.wait(asked, now, effects);
                 }
             }
@@ -106,6 +108,12 @@ impl Engine {
             }
             Phase::Stopped => {}
         }
+    }
+
+    /// Whether it is known who announced what, or has been waited for long enough: it says only who
+    /// goes first, and no speaker may be silent because it cannot be read.
+    fn has_records(&mut self, now: Moment) -> bool {
+        self.records.is_some() || now >= *self.begins_by.get_or_insert(now + RECORDS)
     }
 
     /// Everything is known but what the others say: asks them, and begins when they have said it.

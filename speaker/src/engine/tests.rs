@@ -114,6 +114,7 @@ impl World {
             Event::Slices(Change::Replace(self.slices)),
             Event::Nodes(Change::Replace(self.nodes)),
             Event::Peers(BTreeSet::new()),
+            Event::Recorded(Change::Replace(BTreeMap::new())),
             Event::Links(self.links),
         ]
     }

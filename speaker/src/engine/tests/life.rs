@@ -23,6 +23,16 @@ fn nothing_is_announced_before_everything_was_delivered_once() {
 }
 
 #[test]
+fn records_that_cannot_be_read_are_waited_for_a_while_only() {
+    let mut events = World::with(&["a"], &["n1"]).events();
+    events.retain(|event| !matches!(event, Event::Recorded(_)));
+    let mut engine = engine();
+    engine.on(events, at(0));
+    assert_eq!((engine.is_active(), engine.next_deadline()), (false, Some(at(2_000))));
+    assert_eq!(published(&engine.on([], at(2_000))), Some(vec![ip(1)]));
+}
+
+#[test]
 fn repeating_what_is_known_has_no_effect() {
     let (mut engine, _) = World::with(&["a", "b"], &["n1", "n2"]).deliver();
     let rest = at(60_000);
