@@ -241,6 +241,7 @@ impl Turn<'_> {
         let me = self.peers.book().me().clone();
         let Some(key) = group.addresses.first() else { return Err(Why::NoAddress) };
         let mut since = self.pending.ownerless_since(key, self.now);
+        let mut must_ask = !was_ours;
         let lost = from.cloned().or_else(|| self.last_holder(group));
         if lost.is_none()
             && let Some(wait) = self.pending.is_vacated(group, self.now)
@@ -256,6 +257,8 @@ impl Turn<'_> {
                     return self.silent(group, recorded);
                 }
                 since = since + STARTING;
+                // Never heard of is not dead: it may answer still.
+                must_ask = true;
             } else if let Some(now) = self.pending.has_come(key, self.now) {
                 since = now;
             }
@@ -279,7 +282,7 @@ impl Turn<'_> {
                 None => Err(Why::NoCandidate),
             };
         }
-        if !was_ours {
+        if must_ask {
             match self.pending.probe(group, self.now) {
                 Probed::Free => {}
                 Probed::Asking => return Err(Why::Probing),

@@ -32,6 +32,12 @@ fn nothing_happens_in_a_calm_cluster() {
     }
 }
 
+/// Two nodes; one agent is killed and starts without a mesh, while the other lives.
+#[test]
+fn whoever_was_never_heard_of_is_asked_for_on_the_wire() {
+    must_hold(&crate::schedule::draw(20_740));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);
