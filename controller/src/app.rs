@@ -1,6 +1,7 @@
 //! Puts the parts together and runs them until a signal comes, or one of them stops, which none is
 //! allowed to do by itself.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,11 +65,11 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Runs the controller until SIGTERM or SIGINT.
+/// Runs the controller until SIGTERM or SIGINT. Reviews are answered on `socket`, which listens.
 ///
 /// # Errors
 /// [`Error`] when a part that must run stops.
-pub async fn run(client: Client, config: Config) -> Result<(), Error> {
+pub async fn run(client: Client, config: Config, socket: Option<TcpListener>) -> Result<(), Error> {
     for flag in &config.ignored {
         tracing::warn!(flag, "accepted, and without effect yet");
     }
@@ -89,12 +90,14 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
         let serve = admin::serve(address, routes, drained.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the health server")?) });
     }
-    let has_webhook = config.webhook.is_some();
-    if let Some(settings) = config.webhook.clone() {
+    let webhook = config.webhook.clone().zip(socket);
+    let has_webhook = webhook.is_some();
+    if let Some((settings, socket)) = webhook {
         ready.webhook(Some("no certificate yet, or no trust in it published: see the log"));
         let shown = (Arc::clone(&metrics), Arc::clone(&ready));
         let namespace = config.namespace.clone();
-        let serve = webhook::run(client.clone(), namespace, settings, shown, drained.clone());
+        let stop = drained.clone();
+        let serve = webhook::run(client.clone(), namespace, (settings, socket), shown, stop);
         let serve = Box::pin(serve);
         tasks.spawn(async { Ok(serve.await.map(|()| "the webhook")?) });
     }

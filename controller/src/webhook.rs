@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kit::admin;
 use kit::tls::{self, Certificate, ConfigError};
 use kube::Client;
 use tokio::net::TcpListener;
@@ -36,7 +35,7 @@ use serve::Reviewer;
 /// How the webhook is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where it listens.
+    /// Where it listens; whoever supervises the process sees to that.
     pub address: SocketAddr,
     /// What of TLS it offers.
     pub tls: tls::Settings,
@@ -56,22 +55,23 @@ pub enum Source {
 /// Why it is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server ended, or never was.
+    /// The socket cannot be waited for.
     #[error("webhook: {0}")]
-    Server(#[from] admin::Error),
+    Socket(#[from] std::io::Error),
     /// The settings make no server.
     #[error("webhook: {0}")]
     Tls(#[from] ConfigError),
 }
 
-/// Serves reviews of the objects in `namespace` until `stop`. `ready` is told when it does.
+/// Serves reviews of the objects in `namespace` on `socket`, which listens and does not block, until
+/// `stop`. `ready` is told when it does.
 ///
 /// # Errors
 /// [`Error`] when it cannot be served.
 pub async fn run(
     client: Client,
     namespace: String,
-    settings: Settings,
+    (settings, socket): (Settings, std::net::TcpListener),
     (metrics, ready): (Arc<Metrics>, Arc<Ready>),
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -101,16 +101,14 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
     });
     let serve = async {
-        // A server without a certificate would fail every review; one that is not there is not asked.
+        // A server without a certificate would fail every review; they wait in the socket's queue.
         tokio::select! {
             () = there.cancelled() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        let address = settings.address;
-        let bound = TcpListener::bind(address).await;
-        let listener = bound.map_err(|source| admin::Error::Bind { address, source })?;
+        let listener = TcpListener::from_std(socket)?;
         ready.webhook(None);
-        tracing::info!(%address, "webhook served");
+        tracing::info!(address = %settings.address, "webhook served");
         tls::serve_on(listener, serve::routes(&reviewer), Arc::new(config), stop.clone()).await;
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! The checks that the API server has made on ferrolb's objects before it takes them: how to do
 //! without them for a while, and objects tried again and again while something happens to them.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cluster::Lab;
@@ -99,7 +100,7 @@ pub struct Tried {
 #[derive(Debug)]
 pub struct Trials {
     stop: Arc<AtomicBool>,
-    made: Arc<AtomicUsize>,
+    made: watch::Sender<usize>,
     failed: Arc<Mutex<Vec<(Duration, String)>>>,
     begun: Instant,
     task: JoinHandle<()>,
@@ -110,12 +111,12 @@ impl Trials {
     pub fn start(client: Client, interval: Duration) -> Self {
         let trials = Self {
             stop: Arc::default(),
-            made: Arc::default(),
+            made: watch::Sender::default(),
             failed: Arc::default(),
             begun: Instant::now(),
             task: tokio::spawn(async {}),
         };
-        let (stop, made) = (Arc::clone(&trials.stop), Arc::clone(&trials.made));
+        let (stop, made) = (Arc::clone(&trials.stop), trials.made.clone());
         let (failed, begun) = (Arc::clone(&trials.failed), trials.begun);
         let work = async move {
             let mut ticks = tokio::time::interval(interval);
@@ -127,7 +128,7 @@ impl Trials {
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     failed.push((at, error.to_string()));
                 }
-                made.fetch_add(1, Ordering::Relaxed);
+                made.send_modify(|made| *made += 1);
             }
         };
         Self { task: tokio::spawn(work), ..trials }
@@ -135,7 +136,12 @@ impl Trials {
 
     /// How many were answered so far.
     pub fn made(&self) -> usize {
-        self.made.load(Ordering::Relaxed)
+        *self.made.borrow()
+    }
+
+    /// Waits for the end of the one that is under way: the next is tried after the interval.
+    pub async fn one_more(&self) -> Result<()> {
+        self.made.subscribe().changed().await.context("nothing is tried any more")
     }
 
     /// How long they have been tried.
@@ -149,7 +155,7 @@ impl Trials {
         self.task.await?;
         let failed =
             std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Tried { made: self.made.load(Ordering::Relaxed), failed })
+        Ok(Tried { made: *self.made.borrow(), failed })
     }
 }
 

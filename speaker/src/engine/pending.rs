@@ -78,12 +78,14 @@ impl Pending {
     }
 
     /// Nobody is waited for any more. If somebody was, that one has come and is to have the time that
-    /// any heir has: the group counts as ownerless only since now, which is returned.
-    pub(super) fn has_come(&mut self, key: &IpAddr, now: Moment) -> Option<Moment> {
-        let affair = self.groups.get_mut(key).filter(|affair| affair.expecting)?;
+    /// any heir has: true, and the group counts as ownerless only since now.
+    pub(super) fn has_come(&mut self, key: &IpAddr, now: Moment) -> bool {
+        let Some(affair) = self.groups.get_mut(key).filter(|affair| affair.expecting) else {
+            return false;
+        };
         affair.expecting = false;
         affair.ownerless = Some(now);
-        affair.ownerless
+        true
     }
 
     /// Has the group decided about again at `when`.

@@ -259,8 +259,8 @@ impl Turn<'_> {
                 since = since + STARTING;
                 // Never heard of is not dead: it may answer still.
                 must_ask = true;
-            } else if let Some(now) = self.pending.has_come(key, self.now) {
-                since = now;
+            } else if self.pending.has_come(key, self.now) {
+                since = self.now;
             }
         }
         let waited = self.now.since(since);
