@@ -38,6 +38,12 @@ fn whoever_was_never_heard_of_is_asked_for_on_the_wire() {
     must_hold(&crate::schedule::draw(20_740));
 }
 
+/// A member is given up in error. The one that knows better cannot be heard by one that believed it.
+#[test]
+fn whom_others_know_to_be_there_is_asked_again() {
+    must_hold(&crate::schedule::draw(21_845));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);

@@ -74,7 +74,11 @@ impl Peers {
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, (started, version), now);
                     }
-                    self.hear_of(node, gone, now);
+                    self.hear_of(node.clone(), gone, now);
+                    if !gone && self.lives.of(&node) == Life::Gone {
+                        // Somebody knows better, and perhaps could not make itself heard.
+                        self.inquire(&node, started, now, effects);
+                    }
                 }
                 self.sync.report(&from);
                 if reply {

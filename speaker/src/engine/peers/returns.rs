@@ -86,18 +86,18 @@ impl Returns {
 }
 
 impl Peers {
-    /// One that is taken for gone or away says something: it is asked whether it is there, since what
-    /// it said may be old.
+    /// One that is taken for gone or away says something, or another says that it is there: it is
+    /// asked, since what was said may be old.
     pub(super) fn inquire(
         &mut self,
-        from: &NodeName,
+        node: &NodeName,
         started: u64,
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let is_known = self.book.of(from).is_some_and(|known| known.head.started == started);
-        if is_known && self.returns.is_inquiry_due(from, now) {
-            self.inquire_once(from, 1, now, effects);
+        let is_known = self.book.of(node).is_some_and(|known| known.head.started == started);
+        if is_known && self.returns.is_inquiry_due(node, now) {
+            self.inquire_once(node, 1, now, effects);
         }
     }
 
