@@ -44,6 +44,12 @@ fn whom_others_know_to_be_there_is_asked_again() {
     must_hold(&crate::schedule::draw(21_845));
 }
 
+/// Two segments; an agent hangs in the ten seconds after a start, before the next round of hellos.
+#[test]
+fn a_deputy_knows_the_way_on_every_segment_from_the_start() {
+    must_hold(&crate::schedule::draw(1_987));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);

@@ -27,6 +27,8 @@ impl Peers {
             if self.paths.note(&from, path, now) {
                 // Whoever deputises for it can answer on that link, too.
                 self.touched.members.insert(from.clone());
+                // And it for us: of what is said on all links at once, one copy counts.
+                self.hello_on(path, effects);
             }
             if self.health.heard(path.0, now) {
                 self.tell_links();

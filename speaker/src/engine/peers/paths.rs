@@ -110,11 +110,16 @@ impl Peers {
     /// links share a segment.
     pub(super) fn hello(&mut self, effects: &mut Vec<Effect>) {
         for link in self.ports.iter().map(|port| port.index).collect::<Vec<_>>() {
-            let version = self.book.mine().version;
-            let letter = self.letter_from_us(Word::Hello { version });
-            let bytes = self.mesh.seal(&letter);
-            effects.push(Effect::Frame { link, to: MacAddr::BROADCAST, bytes });
+            self.hello_on((link, MacAddr::BROADCAST), effects);
         }
+    }
+
+    /// Says the same on one path alone.
+    pub(super) fn hello_on(&mut self, (link, to): (IfIndex, MacAddr), effects: &mut Vec<Effect>) {
+        let version = self.book.mine().version;
+        let letter = self.letter_from_us(Word::Hello { version });
+        let bytes = self.mesh.seal(&letter);
+        effects.push(Effect::Frame { link, to, bytes });
     }
 
     /// The paths to `node`: those measured, or until there is one, all its MACs on all our links.
