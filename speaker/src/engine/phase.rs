@@ -75,8 +75,10 @@ impl Engine {
         // Without others, or before it answers for anything, there is nothing to wait for.
         let patience = if self.peers.is_some() { FAREWELL } else { ALONE_FAREWELL };
         let until = if self.phase == Phase::Active { now + patience } else { now };
+        // While it waited to begin, what counts is what its former life held; it goes as it came.
+        let has_begun = !matches!(self.phase, Phase::Waiting { .. });
         self.phase = Phase::Leaving { until, repeat: now + REPEAT };
-        if let Some(peers) = &mut self.peers {
+        if let Some(peers) = self.peers.as_mut().filter(|_| has_begun) {
             peers.set_phase(Said::Leaving);
         }
         self.cluster.mark_all();

@@ -179,6 +179,11 @@ impl Fault {
         }
     }
 
+    /// Agents are away for a while, whose nodes go on.
+    pub(crate) fn halts_agents(&self) -> bool {
+        self.troubles().is_some() || matches!(self, Self::Rollout | Self::RestartAll)
+    }
+
     /// The victim, if it is one node that hands over its addresses.
     pub(crate) const fn empties(&self) -> Option<NodeId> {
         match self {

@@ -170,7 +170,7 @@ impl World {
                 excused_until = excused_until.max(episode.end.map_or(now, |end| end + HEALING));
             } else if matches!(fault, Fault::Share(..)) {
                 // Two groups become one as soon as the agents of both owners are there.
-                let mut others = context.iter().filter(|other| other.fault.troubles().is_some());
+                let mut others = context.iter().filter(|other| other.fault.halts_agents());
                 let ends = others.try_fold(episode.begin, |end, it| it.end.map(|at| end.max(at)));
                 excused_until = excused_until.max(ends.map_or(now, |end| end + HEALING));
             }

@@ -50,6 +50,12 @@ fn a_deputy_knows_the_way_on_every_segment_from_the_start() {
     must_hold(&crate::schedule::draw(1_987));
 }
 
+/// Two rollouts, the second so soon that it stops an agent that has just started.
+#[test]
+fn who_is_stopped_before_it_began_leaves_what_its_node_had_to_the_next() {
+    must_hold(&crate::schedule::draw(3_723));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);
