@@ -15,6 +15,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use kit::admin;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
@@ -31,13 +32,8 @@ pub const LIVED: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The socket could not be had.
-    #[error("webhook: cannot listen on {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error("webhook: {0}")]
+    Listen(#[from] admin::Error),
     /// There is no worker.
     #[error("cannot start the process that works: {0}")]
     Worker(#[from] io::Error),
@@ -64,8 +60,8 @@ pub fn inherited() -> io::Result<Option<TcpListener>> {
 /// # Errors
 /// [`Error`] when there is no socket, or no worker.
 pub async fn this_program(address: SocketAddr) -> Result<ExitStatus, Error> {
-    let listener =
-        TcpListener::bind(address).map_err(|source| Error::Listen { address, source })?;
+    let bound = TcpListener::bind(address);
+    let listener = bound.map_err(|source| admin::Error::Bind { address, source })?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let told = async {
