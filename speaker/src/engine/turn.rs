@@ -51,8 +51,10 @@ const STARTING: Duration = Duration::from_secs(3);
 /// An heir that has not acted by now sees things differently: the choice falls by lot alone, which
 /// depends on less.
 const BY_LOT: Duration = Duration::from_millis(400);
-/// And after this anybody who may takes it, in the order of claims.
+/// And after this anybody who may takes it, in the order of election, so far apart that each hears
+/// the claim of whoever went before.
 const BY_ANYONE: Duration = Duration::from_millis(1_500);
+const APART: Duration = Duration::from_millis(10);
 
 /// What a turn looks at and works on.
 pub(super) struct Turn<'a> {
@@ -268,8 +270,8 @@ impl Turn<'_> {
             self.pending.wake_in(group, self.now, BY_LOT.saturating_sub(waited));
             let recorded = if lost.is_none() { self.recorded(group, ballots) } else { None };
             recorded.or_else(|| self.heir(group, ballots, from, lost.as_ref()))
-        } else if waited < BY_ANYONE {
-            self.pending.wake_in(group, self.now, BY_ANYONE.saturating_sub(waited));
+        } else if let Some(wait) = self.until_my_turn(group, ballots, waited) {
+            self.pending.wake_in(group, self.now, wait);
             self.electorate.elect(group.hash, ballots, |node| self.is_able(node)).cloned()
         } else {
             Some(me.clone()).filter(|_| self.is_candidate(group, ballots, &me))

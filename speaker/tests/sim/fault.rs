@@ -179,9 +179,9 @@ impl Fault {
         }
     }
 
-    /// Agents are away for a while, whose nodes go on.
+    /// One agent at a time is away, whose node goes on.
     pub(crate) fn halts_agents(&self) -> bool {
-        self.troubles().is_some() || matches!(self, Self::Rollout | Self::RestartAll)
+        self.troubles().is_some() || *self == Self::Rollout
     }
 
     /// The victim, if it is one node that hands over its addresses.

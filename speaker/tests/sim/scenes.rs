@@ -56,6 +56,19 @@ fn who_is_stopped_before_it_began_leaves_what_its_node_had_to_the_next() {
     must_hold(&crate::schedule::draw(3_723));
 }
 
+/// A node was cut off and comes back. It missed everybody meanwhile, and says so, while two others are
+/// about to inherit what it had.
+#[test]
+fn nobody_is_missed_by_the_word_of_one_that_was_cut_off() {
+    must_hold(&crate::schedule::draw(6_459));
+}
+
+/// The heir of one that died hangs, and not everybody has noticed when the time of heirs is over.
+#[test]
+fn what_no_heir_took_is_taken_by_one_after_the_other() {
+    must_hold(&crate::schedule::draw(6_172));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);

@@ -104,9 +104,10 @@ impl Peers {
         self.hearsay.say(node, gone);
     }
 
-    /// Another misses this member, under `nonce`.
+    /// `from` misses this member, under `nonce`.
     pub(super) fn suspect(
         &mut self,
+        from: &NodeName,
         whom: &Whom,
         nonce: u64,
         now: Moment,
@@ -122,7 +123,10 @@ impl Peers {
         if !self.is_current(whom) {
             return;
         }
-        self.suspected(&whom.node, nonce, now);
+        // One that was cut off missed everybody; coming back it says so, and that says nothing of them.
+        if self.lives.is_alive(from) {
+            self.suspected(&whom.node, nonce, now);
+        }
         if self.hearsay.ask_to_vouch(&whom.node, nonce) {
             self.watch.hurry(&whom.node, now);
         }

@@ -88,7 +88,9 @@ impl Peers {
                     self.tell(&from, Word::Digest { known, reply: false }, effects);
                 }
             }
-            Word::Suspect { whom, nonce } => self.suspect(&whom, nonce, now, effects),
+            Word::Suspect { whom, nonce } => {
+                self.suspect(&from, &whom, nonce, now, effects);
+            }
             Word::Hears { whom, nonce, version } => {
                 self.hears(&from, &whom, nonce, version, now);
             }

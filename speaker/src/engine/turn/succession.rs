@@ -8,7 +8,7 @@ use crds::model::electorate::{Ballot, Candidate};
 use crds::model::group::Group;
 use crds::model::ids::NodeName;
 
-use super::Turn;
+use super::{APART, BY_ANYONE, Turn};
 use crate::ownership::claim::Held;
 use crate::ownership::life::Life;
 use crate::ownership::statement::Phase;
@@ -69,6 +69,26 @@ impl Turn<'_> {
     ) -> Option<NodeName> {
         let may = |node: &NodeName| node != before && self.is_able(node);
         self.electorate.elect(group.hash, ballots, may).cloned()
+    }
+
+    /// How long until this member takes a group that nobody took, of which it may have `waited` for
+    /// so long; `None`: it may now. Who goes before it, able or not, is the same for everybody,
+    /// whatever each believes about the others.
+    pub(super) fn until_my_turn(
+        &self,
+        group: &Group,
+        ballots: &[&Ballot<'_>],
+        waited: Duration,
+    ) -> Option<Duration> {
+        let me = self.peers.book().me();
+        let candidates: Vec<Candidate<'_>> =
+            self.electorate.candidates(group.hash, ballots).collect();
+        let mine = candidates.iter().find(|candidate| candidate.node == me);
+        let goes_before =
+            |other: &&Candidate<'_>| mine.is_some_and(|mine| other.precedence(mine).is_gt());
+        let before = candidates.iter().filter(goes_before).count();
+        let turn = BY_ANYONE + APART * u32::try_from(before).unwrap_or(u32::MAX);
+        turn.checked_sub(waited).filter(|wait| !wait.is_zero())
     }
 
     /// Whether `node` can take addresses now.

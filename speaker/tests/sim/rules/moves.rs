@@ -49,12 +49,10 @@ impl World {
         self.broken(invariant, text);
     }
 
-    /// Whether two inherited it in the same few milliseconds, each before it heard of the other, where
-    /// several are dead or have no agent: an heir may be among them, and then anybody takes over.
+    /// Whether two inherited it from several dead in the same few milliseconds, each before it heard
+    /// of the other.
     fn inherited_together(&self, context: &[&Episode], client: usize, address: IpAddr) -> bool {
-        let deaths = context.iter().filter(|episode| {
-            episode.fault.bereaves().or_else(|| episode.fault.troubles()).is_some()
-        });
+        let deaths = context.iter().filter(|episode| episode.fault.bereaves().is_some());
         let moves = self.judge.ledger.moves.iter().rev();
         let mut moves = moves.filter(|moved| moved.client == client && moved.address == address);
         let before = moves.nth(1);
