@@ -1,7 +1,6 @@
 //! Puts the parts together and runs them until a signal comes, or one of them stops, which none is
 //! allowed to do by itself.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::bgp;
 use crate::lease::fence::{Clock, Fence};
 use crate::lease::hold;
 use crate::mesh_secret;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::ready::Ready;
 use crate::reconcile::desk::Role;
 use crate::reconcile::run::{self, Context};
@@ -65,11 +64,11 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Runs the controller until SIGTERM or SIGINT. Reviews are answered on `socket`, which listens.
+/// Runs the controller until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`Error`] when a part that must run stops.
-pub async fn run(client: Client, config: Config, socket: Option<TcpListener>) -> Result<(), Error> {
+pub async fn run(client: Client, config: Config) -> Result<(), Error> {
     for flag in &config.ignored {
         tracing::warn!(flag, "accepted, and without effect yet");
     }
@@ -77,11 +76,11 @@ pub async fn run(client: Client, config: Config, socket: Option<TcpListener>) ->
     // For what goes on until no review is to be expected any more.
     let drained = CancellationToken::new();
     let registry = Registry::new();
-    let metrics = Arc::new(Metrics::new(&registry)?);
     let ready = Arc::new(Ready::default());
     let mut tasks: JoinSet<Result<&'static str, Error>> = JoinSet::new();
     if let Some(metrics) = config.metrics.clone() {
-        let serve = metrics_server::serve(metrics, registry, client.clone(), drained.clone());
+        let serve =
+            metrics_server::serve(metrics, registry.clone(), client.clone(), drained.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the metrics server")?) });
     }
     if let Some(address) = config.health {
@@ -90,14 +89,12 @@ pub async fn run(client: Client, config: Config, socket: Option<TcpListener>) ->
         let serve = admin::serve(address, routes, drained.clone());
         tasks.spawn(async { Ok(serve.await.map(|()| "the health server")?) });
     }
-    let webhook = config.webhook.clone().zip(socket);
-    let has_webhook = webhook.is_some();
-    if let Some((settings, socket)) = webhook {
+    let has_webhook = config.webhook.is_some();
+    if let Some(settings) = config.webhook.clone() {
         ready.webhook(Some("no certificate yet, or no trust in it published: see the log"));
-        let shown = (Arc::clone(&metrics), Arc::clone(&ready));
+        let shown = (metrics::webhook::Metrics::new(&registry)?, Arc::clone(&ready));
         let namespace = config.namespace.clone();
-        let stop = drained.clone();
-        let serve = webhook::run(client.clone(), namespace, (settings, socket), shown, stop);
+        let serve = webhook::run(client.clone(), namespace, settings, shown, drained.clone());
         let serve = Box::pin(serve);
         tasks.spawn(async { Ok(serve.await.map(|()| "the webhook")?) });
     }
@@ -109,9 +106,10 @@ pub async fn run(client: Client, config: Config, socket: Option<TcpListener>) ->
         });
     }
     if config.is_idle {
-        tracing::warn!("--webhook-mode=onlywebhook: no Service is looked at");
+        tracing::info!("--webhook-mode=onlywebhook: no Service is looked at");
         ready.set(Vec::new());
     } else {
+        let metrics = Arc::new(Metrics::new(&registry)?);
         start(&mut tasks, client, config, metrics, ready, &stop);
     }
     let mut terminate = signal(SignalKind::terminate())?;

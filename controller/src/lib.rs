@@ -18,7 +18,6 @@ pub mod placement;
 pub mod plan;
 pub mod ready;
 pub mod reconcile;
-pub mod supervise;
 pub mod view;
 pub mod webhook;
 

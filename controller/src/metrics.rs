@@ -12,11 +12,12 @@ use crate::reconcile::write::Failure;
 
 mod pools;
 mod tally;
+pub mod webhook;
 
 use pools::Pools;
 pub use tally::Tally;
 
-/// All series of the controller.
+/// All series of the controller, but those of its webhook.
 #[derive(Debug)]
 pub struct Metrics {
     /// Objects taken in.
@@ -55,10 +56,6 @@ pub struct Metrics {
     pub moves_ordered: IntCounterVec,
     /// How uneven the nodes' shares are.
     pub placement_spread: IntGauge,
-    /// Reviews by the webhook, by kind and verdict.
-    pub webhook_reviews: IntCounterVec,
-    /// Until when the webhook's certificate counts, in seconds since 1970; 0: there is none.
-    pub webhook_certificate_until: IntGauge,
     pools: Pools,
 }
 
@@ -74,19 +71,7 @@ impl Metrics {
             registered(registry, IntCounterVec::new(Opts::new(name, help), &["reason"])?)
         };
         let tally = |name, help, label| Tally::new(registry, name, help, label);
-        let reviews = Opts::new(
-            "ferrolb_webhook_reviews_total",
-            "Objects that the API server asked about before they were made or changed, by verdict",
-        );
         Ok(Self {
-            webhook_reviews: registered(
-                registry,
-                IntCounterVec::new(reviews, &["kind", "verdict"])?,
-            )?,
-            webhook_certificate_until: gauge(
-                "ferrolb_webhook_certificate_expiry_timestamp_seconds",
-                "When the certificate that the webhook is served with expires; 0 without one",
-            )?,
             moves_ordered: counters(
                 "ferrolb_placement_moves_ordered_total",
                 "Groups of addresses that a node was told to hand over to another, by reason",

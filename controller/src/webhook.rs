@@ -1,5 +1,6 @@
 //! The admission webhook: the API server asks, before an object of ours is made or changed, whether it
-//! may be. Every replica answers, whether it holds the lease or not.
+//! may be. Every replica answers, whether it holds the lease or not, and so do both containers of each:
+//! the API server asks once, and where one has died the other is there (decision 0012).
 //!
 //! ```text
 //!   API server -> serve -> question -> review (pure) -> answer
@@ -11,12 +12,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kit::admin;
 use kit::tls::{self, Certificate, ConfigError};
 use kube::Client;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::webhook::Metrics;
 use crate::ready::Ready;
 
 pub mod certs;
@@ -35,7 +37,7 @@ use serve::Reviewer;
 /// How the webhook is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where it listens; whoever supervises the process sees to that.
+    /// Where it listens.
     pub address: SocketAddr,
     /// What of TLS it offers.
     pub tls: tls::Settings,
@@ -55,31 +57,47 @@ pub enum Source {
 /// Why it is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The socket cannot be waited for.
+    /// The server ended, or never was.
     #[error("webhook: {0}")]
-    Socket(#[from] std::io::Error),
+    Server(#[from] admin::Error),
     /// The settings make no server.
     #[error("webhook: {0}")]
     Tls(#[from] ConfigError),
 }
 
-/// Serves reviews of the objects in `namespace` on `socket`, which listens and does not block, until
-/// `stop`. `ready` is told when it does.
+/// How many connections wait at most until they are taken.
+const BACKLOG: u32 = 1024;
+
+/// Listens on `address`, together with the others of this user in the pod that do. The kernel gives each
+/// connection to one of them, and to those that are left once one is gone (SO_REUSEPORT, socket(7)).
+fn listen(address: SocketAddr) -> Result<TcpListener, admin::Error> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| admin::Error::Bind { address, source })
+}
+
+/// Serves reviews of the objects in `namespace` until `stop`. `ready` is told when it does.
 ///
 /// # Errors
 /// [`Error`] when it cannot be served.
 pub async fn run(
     client: Client,
     namespace: String,
-    (settings, socket): (Settings, std::net::TcpListener),
-    (metrics, ready): (Arc<Metrics>, Arc<Ready>),
+    settings: Settings,
+    (metrics, ready): (Metrics, Arc<Ready>),
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let certificate = Arc::new(Certificate::default());
     let config = settings.tls.server_config(Arc::clone(&certificate), &[tls::HTTP_1])?;
     let there = CancellationToken::new();
+    let certificate_until = metrics.certificate_until.clone();
     let used = |until: certs::Wall| {
-        metrics.webhook_certificate_until.set(until);
+        certificate_until.set(until);
         there.cancel();
     };
     let keep = async {
@@ -98,15 +116,15 @@ pub async fn run(
     let reviewer = Arc::new(Reviewer {
         existing: Existing::new(client.clone(), namespace.clone()),
         home: namespace,
-        metrics: Arc::clone(&metrics),
+        metrics,
     });
     let serve = async {
-        // A server without a certificate would fail every review; they wait in the socket's queue.
+        // A server without a certificate would fail every review; one that is not there is not asked.
         tokio::select! {
             () = there.cancelled() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        let listener = TcpListener::from_std(socket)?;
+        let listener = listen(settings.address)?;
         ready.webhook(None);
         tracing::info!(address = %settings.address, "webhook served");
         tls::serve_on(listener, serve::routes(&reviewer), Arc::new(config), stop.clone()).await;

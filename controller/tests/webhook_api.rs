@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use controller::metrics::Metrics;
+use controller::metrics::webhook::Metrics;
 use controller::webhook::certs::judge::{Pair, judge};
 use controller::webhook::certs::{Material, Wall, bundle, make, names};
 use controller::webhook::existing::Existing;
@@ -196,12 +196,12 @@ async fn a_new_secret_is_served_only_a_while_after_its_authority_is_trusted() {
     assert_eq!(bundle::read(written_bundle(&write).as_bytes()).len(), 1);
 }
 
-async fn start(api: &FakeApi) -> (SocketAddr, Arc<Metrics>) {
-    let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
+async fn start(api: &FakeApi) -> (SocketAddr, Metrics) {
+    let metrics = Metrics::new(&Registry::new()).unwrap();
     let reviewer = Reviewer {
         existing: Existing::new(api.client.clone(), "ns".to_owned()),
         home: "ns".to_owned(),
-        metrics: Arc::clone(&metrics),
+        metrics: metrics.clone(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -265,7 +265,7 @@ async fn reviews_are_answered_by_what_exists_at_that_moment_and_counted() {
     assert_eq!(post(address, path, &long).await.0, 400);
     assert_eq!(post(address, "/convert", "{").await.0, 400);
     for (verdict, count) in [("allowed", 1), ("denied", 1), ("malformed", 3), ("failed", 0)] {
-        let counter = metrics.webhook_reviews.with_label_values(&["IPAddressPool", verdict]);
+        let counter = metrics.reviews.with_label_values(&["IPAddressPool", verdict]);
         assert_eq!(counter.get(), count, "{verdict}");
     }
 }

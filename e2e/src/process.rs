@@ -76,16 +76,6 @@ impl Process {
         self.stat().map(|stat| stat.name)
     }
 
-    /// The process that started it, as long as that lives.
-    pub fn parent(self) -> Option<Self> {
-        self.stat().and_then(|stat| Self::with_pid(stat.parent))
-    }
-
-    /// The process above it that starts the same program again when it dies.
-    pub fn supervisor(self) -> Option<Self> {
-        self.parent().filter(|parent| parent.name().is_some() && parent.name() == self.name())
-    }
-
     /// Its arguments, separated by spaces.
     pub fn arguments(self) -> String {
         let bytes = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();

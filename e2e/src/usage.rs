@@ -15,30 +15,14 @@ pub struct Usage {
     pub processor: Duration,
 }
 
-/// The processes called `name` that run in pods: the cluster's own have other names. Where one is
-/// supervised by another of that name, the one that works.
+/// The processes called `name` that run in pods: the cluster's own have other names.
 pub fn programs(name: &str) -> Vec<Process> {
     let called = |process: &Process| process.is_alive() && process.name().as_deref() == Some(name);
-    let called: Vec<Process> = all().into_iter().filter(called).collect();
-    let supervisors: Vec<Process> = called.iter().filter_map(|one| one.supervisor()).collect();
-    called.into_iter().filter(|one| !supervisors.contains(one)).collect()
+    all().into_iter().filter(called).collect()
 }
 
-/// What `process` uses, and its supervisor with it. Pages of the binary that both have mapped count
-/// twice.
+/// What `process` uses.
 pub fn of(process: Process) -> Result<Usage> {
-    let own = of_one(process)?;
-    let Some(above) = process.supervisor() else {
-        return Ok(own);
-    };
-    let above = of_one(above)?;
-    Ok(Usage {
-        resident: own.resident + above.resident,
-        processor: own.processor + above.processor,
-    })
-}
-
-fn of_one(process: Process) -> Result<Usage> {
     let read = |file: &str| {
         let path = format!("/proc/{}/{file}", process.pid);
         std::fs::read_to_string(&path).with_context(|| path)

@@ -13,7 +13,7 @@ const SERVICES: usize = 200;
 const NAMESPACE: &str = "metallb-system";
 
 /// The process of the controller that holds the lease: its environment names its pod, and the
-/// holder's identity begins with that.
+/// holder's identity begins with that. The pod's other container only serves the webhook.
 fn leader(lab: &Lab) -> Result<Process> {
     let path = "jsonpath={.spec.holderIdentity}";
     let holder =
@@ -24,7 +24,8 @@ fn leader(lab: &Lab) -> Result<Process> {
         let pod = environment
             .split(|byte| *byte == 0)
             .find_map(|entry| entry.strip_prefix(b"METALLB_POD_NAME="));
-        pod.is_some_and(|pod| !pod.is_empty() && holder.as_bytes().starts_with(pod))
+        let is_in_pod = pod.is_some_and(|pod| !pod.is_empty() && holder.as_bytes().starts_with(pod));
+        is_in_pod && !process.arguments().contains("onlywebhook")
     };
     let found = usage::programs("controller").into_iter().find(is_holder);
     found.with_context(|| format!("the holder {holder} has no process"))

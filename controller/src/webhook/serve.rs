@@ -17,7 +17,7 @@ use super::convert::convert;
 use super::existing::Existing;
 use super::question::{self, Question};
 use super::review::{self, Subject, Verdict};
-use crate::metrics::Metrics;
+use crate::metrics::webhook::Metrics;
 
 /// The longest body: no object of the API server's is longer, and a review holds two.
 const LONGEST: usize = 3 << 20;
@@ -32,7 +32,7 @@ pub struct Reviewer {
     /// ferrolb's namespace.
     pub home: String,
     /// Where reviews are counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
 }
 
 /// MetalLB's paths.
@@ -66,7 +66,7 @@ impl Reviewer {
                 ("failed", text(StatusCode::SERVICE_UNAVAILABLE, why))
             }
         };
-        self.metrics.webhook_reviews.with_label_values(&[subject.kind(), verdict]).inc();
+        self.metrics.reviews.with_label_values(&[subject.kind(), verdict]).inc();
         response
     }
 

@@ -47,7 +47,7 @@ fn at_once(page: &mut Page, scale: &Scale, burst: &BTreeMap<&str, u64>) {
     let rows = [
         ("all Services made after, s", fixed(scale.created_s, 1), field::CREATED_S),
         ("last address, after the last was made, s", last_address, field::LAST_ADDRESS_S),
-        ("CPU of each controller, s", cpu("controller"), field::BURST_CONTROLLER_CPU_S),
+        ("CPU of each controller's processes, s", cpu("controller"), field::BURST_CONTROLLER_CPU_S),
         ("CPU of each speaker, s", cpu("speaker"), field::BURST_SPEAKER_CPU_S),
         (
             "writes for each Service, besides making it",
@@ -76,7 +76,8 @@ fn by_resource(writes: &Writes) -> BTreeMap<&str, u64> {
 
 fn at_rest(page: &mut Page, scale: &Scale) {
     page.paragraph(&format!(
-        "At rest: CPU time in 60 s, and resident memory, of each process; of several controllers one works. \
+        "At rest: CPU time in 60 s, and resident memory, of each process; of two controllers one works, \
+         and each has a second process for the webhook alone. \
          n = 1 minute with 1 Service, and 1 with {}; as many in the other run.",
         count(scale.services)
     ));
