@@ -45,9 +45,8 @@ impl Fault {
     /// How often it is measured unless told otherwise.
     fn runs(self, nodes: usize) -> usize {
         match self {
-            Self::Cable | Self::Silence if nodes <= 3 => 100,
-            Self::Cable | Self::Silence | Self::Drain => 20,
-            Self::NoApi => 10,
+            Self::Cable | Self::Silence | Self::NoApi if nodes <= 10 => 100,
+            Self::Cable | Self::Silence | Self::NoApi | Self::Drain => 20,
             Self::Hang => 5,
             Self::Agents => 2,
             Self::Crowd => 1,
@@ -56,7 +55,7 @@ impl Fault {
 
     /// Whether it makes sense for speakers that no kubelet starts again.
     fn works_without_kubelet(self) -> bool {
-        matches!(self, Self::Cable | Self::Silence)
+        matches!(self, Self::Cable | Self::Silence | Self::NoApi)
     }
 }
 

@@ -24,7 +24,8 @@ fn leader(lab: &Lab) -> Result<Process> {
         let pod = environment
             .split(|byte| *byte == 0)
             .find_map(|entry| entry.strip_prefix(b"METALLB_POD_NAME="));
-        let is_in_pod = pod.is_some_and(|pod| !pod.is_empty() && holder.as_bytes().starts_with(pod));
+        let is_in_pod =
+            pod.is_some_and(|pod| !pod.is_empty() && holder.as_bytes().starts_with(pod));
         is_in_pod && !process.arguments().contains("onlywebhook")
     };
     let found = usage::programs("controller").into_iter().find(is_holder);
