@@ -140,3 +140,39 @@ pub async fn run(
         never = beside => never,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn where_one_has_died_the_other_gets_every_connection() {
+        let one = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = one.local_addr().unwrap();
+        let other = listen(address).unwrap();
+        drop(one);
+        for _ in 0..50 {
+            let (made, taken) = tokio::join!(
+                timeout(SOON, TcpStream::connect(address)),
+                timeout(SOON, other.accept())
+            );
+            made.unwrap().unwrap();
+            taken.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_another_program_has_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(address).unwrap_err();
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+}

@@ -12,32 +12,47 @@ use crate::wait::{Look, SOON, until};
 /// Longer than a program waits for the API server.
 const MAX_TIME: &str = "15";
 
+/// By the chart's default.
+const PORT: u16 = 9120;
+const WEBHOOK_PORT: u16 = 9121;
+
 /// Where a program tells its metrics, and from which of the lab's namespaces it is asked.
 #[derive(Debug)]
 pub struct Target {
     namespace: String,
     address: String,
+    port: u16,
 }
 
 impl Target {
     /// The speaker of this node; asked on the node itself.
     pub fn speaker(node: &Node) -> Self {
-        Self { namespace: node.namespace.clone(), address: node.ip.to_string() }
+        Self { namespace: node.namespace.clone(), address: node.ip.to_string(), port: PORT }
     }
 
     /// One of the controllers; asked from its own node, which reaches all of its pods.
     pub fn controller(lab: &Lab) -> Result<Self> {
+        Self::in_pod(lab, PORT)
+    }
+
+    /// The container beside it, which only serves the webhook.
+    pub fn webhook(lab: &Lab) -> Result<Self> {
+        Self::in_pod(lab, WEBHOOK_PORT)
+    }
+
+    fn in_pod(lab: &Lab, port: u16) -> Result<Self> {
         let path = "jsonpath={.items[0].spec.nodeName} {.items[0].status.podIP}";
         let label = "app.kubernetes.io/component=controller";
         let pod = lab.kubectl(&["-n", NAMESPACE, "get", "pods", "-l", label, "-o", path])?;
         let (node, ip) = pod.split_once(' ').context("a controller without a node")?;
-        Ok(Self { namespace: lab.node(node)?.namespace.clone(), address: ip.trim().to_owned() })
+        let namespace = lab.node(node)?.namespace.clone();
+        Ok(Self { namespace, address: ip.trim().to_owned(), port })
     }
 
     /// What comes of asking with this token: the HTTP status, and the body. The certificate is one
     /// that the program made itself, so it is not checked.
     pub fn ask(&self, token: Option<&str>) -> Result<(u16, String)> {
-        let url = format!("https://{}:9120/metrics", self.address);
+        let url = format!("https://{}:{}/metrics", self.address, self.port);
         let mut command = inside(&self.namespace, "curl");
         command.args(["--silent", "--show-error", "--insecure", "--max-time", MAX_TIME]);
         // The token by standard input: the arguments are printed when something fails.

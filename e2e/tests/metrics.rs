@@ -16,7 +16,8 @@ async fn metrics_are_for_those_whom_the_cluster_lets_read_them() -> Result<()> {
     TempNamespace::with(&lab, "metrics", async |space| {
         let allowed = Reader::allowed(space, "allowed").await?;
         let other = Reader::without_rights(space, "other")?;
-        for target in [Target::speaker(&lab.nodes()[0]), Target::controller(&lab)?] {
+        let speaker = Target::speaker(&lab.nodes()[0]);
+        for target in [speaker, Target::controller(&lab)?, Target::webhook(&lab)?] {
             let text = allowed.scrape(&target)?;
             ensure!(value(&text, SERVED).is_some_and(|count| count >= 1.0), "{target:?}: {text}");
             let memory = value(&text, "process_resident_memory_bytes");
@@ -27,6 +28,27 @@ async fn metrics_are_for_those_whom_the_cluster_lets_read_them() -> Result<()> {
                 ensure!(status == expected, "{target:?}: {status}, not {expected}: {body}");
                 ensure!(!body.contains("ferrolb_"), "{target:?} tells with {status}: {body}");
             }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Both containers of a controller serve the webhook and count; only one of them has a configuration.
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn the_webhooks_container_shows_what_concerns_the_webhook_and_nothing_else() -> Result<()> {
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "metrics-webhook", async |space| {
+        let reader = Reader::allowed(space, "reader").await?;
+        for (target, has_configuration) in
+            [(Target::controller(&lab)?, true), (Target::webhook(&lab)?, false)]
+        {
+            let text = reader.scrape(&target)?;
+            let until = value(&text, "ferrolb_webhook_certificate_expiry_timestamp_seconds");
+            ensure!(until.is_some_and(|until| until > 0.0), "{target:?}: {text}");
+            let loaded = value(&text, "metallb_k8s_client_config_loaded_bool");
+            ensure!(loaded.is_some() == has_configuration, "{target:?}: {text}");
         }
         Ok(())
     })

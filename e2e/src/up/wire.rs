@@ -16,8 +16,15 @@ pub(super) const OUTSIDE_TABLE: &str = "77";
 
 pub(super) fn lay(plan: &Plan) -> Result<()> {
     add(SWITCH)?;
-    // The switch is a switch: frames that cross it are nobody's business.
-    sysctl(SWITCH, &[("net/bridge/bridge-nf-call-iptables", "0")])?;
+    // The switch is a switch: frames that cross it are nobody's business, and it sends none of its own.
+    // Its ports would, to whoever is behind them, past the rules of a fault that lets nothing pass: router
+    // solicitations and reports of groups, for minutes after a cable was put in.
+    let sysctls = [
+        ("net/bridge/bridge-nf-call-iptables", "0"),
+        ("net/ipv6/conf/all/disable_ipv6", "1"),
+        ("net/ipv6/conf/default/disable_ipv6", "1"),
+    ];
+    sysctl(SWITCH, &sysctls)?;
     // Without spanning tree, and without group snooping, which would swallow neighbour discovery.
     ip(
         SWITCH,

@@ -185,7 +185,7 @@ impl World {
             Effect::Publish(desired) => self.publish(id, desired),
             Effect::Transmit { link, address, frame } => {
                 self.judge.ledger.sent.push((self.now, id, address));
-                self.judge_taken(address, "announced");
+                self.judge_taken(address, "announced", &[id]);
                 self.send_frame(id, node::segment_of(link), frame);
             }
             Effect::Question { link, frame } => {
@@ -205,6 +205,7 @@ impl World {
             Effect::Attend(addresses) => self.attend(id, &addresses),
             Effect::Count => {
                 let life = self.nodes[id].agent.as_ref().map_or(0, |agent| agent.life);
+                self.hear_chatter(id);
                 let counts = self.nodes[id].received.iter().enumerate();
                 let counts = counts.map(|(at, count)| (node::link_on(at), *count)).collect();
                 let counted = Happening::Tell(id, life, Box::new(Event::Counted(counts)));

@@ -75,8 +75,16 @@ impl Truth {
 
     /// Services tied to `service` by shared addresses, with all their addresses.
     pub(crate) fn group(&self, service: &ServiceKey) -> BTreeSet<IpAddr> {
-        let mut group: BTreeSet<IpAddr> = BTreeSet::new();
-        group.extend(self.services.get(service).iter().flat_map(|facts| &facts.addresses));
+        let facts = self.services.get(service);
+        self.with_all_tied(facts.into_iter().flat_map(|facts| &facts.addresses).copied().collect())
+    }
+
+    /// The group that `address` belongs to.
+    pub(crate) fn group_of(&self, address: IpAddr) -> BTreeSet<IpAddr> {
+        self.with_all_tied(BTreeSet::from([address]))
+    }
+
+    fn with_all_tied(&self, mut group: BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
         loop {
             let tied = self
                 .services

@@ -194,10 +194,12 @@ impl Fault {
 
     /// Nodes may be unable to see one another while clients see both.
     pub(crate) const fn blinds(&self) -> bool {
-        match self {
-            Self::Halves(_) | Self::OneWay(..) | Self::Isolate | Self::WireCut(_) => true,
-            Self::Loss(permille) => *permille > 50,
-            _ => false,
-        }
+        matches!(self, Self::Halves(_) | Self::OneWay(..) | Self::Isolate | Self::WireCut(_))
+    }
+
+    /// The same, or so much is lost that several questions in a row go unanswered. That is no excuse
+    /// for two MACs (I6).
+    pub(crate) const fn deafens(&self) -> bool {
+        self.blinds() || matches!(self, Self::Loss(permille) if *permille > 50)
     }
 }

@@ -15,7 +15,7 @@ use crate::happening::Happening;
 use crate::node::{self, NodeId, Segment};
 use crate::talk::Talk;
 use crate::time::{At, MS, SEC};
-use crate::wire::{self, LINK_FRAME, Station};
+use crate::wire::{self, LINK_FRAME, Station, Way};
 use crate::world::World;
 
 /// How long Linux keeps a neighbour entry against other replies.
@@ -35,6 +35,17 @@ pub(crate) struct Foreigner {
 pub(crate) type Cache = BTreeMap<IpAddr, (MacAddr, At)>;
 
 impl World {
+    /// What clients sent since somebody last looked: of many frames one is enough to be counted.
+    pub(crate) fn hear_chatter(&mut self, id: NodeId) {
+        for segment in 0..self.nodes[id].received.len() {
+            let mut clients = [2 * segment, 2 * segment + 1].map(Station::Client).into_iter();
+            let to = Station::Node(id);
+            if self.chatter && clients.any(|client| self.reaches(segment, Way::Arp, client, to)) {
+                self.nodes[id].received[segment] += 1;
+            }
+        }
+    }
+
     pub(crate) fn arrived(&mut self, segment: Segment, to: Station, frame: &Rc<[u8]>) {
         match to {
             Station::Node(id) => self.arrived_at_node(id, segment, frame),

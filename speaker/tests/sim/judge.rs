@@ -39,6 +39,9 @@ pub(crate) struct Watch {
     /// Which nodes answer, with which MAC.
     pub(crate) speakers: Vec<(NodeId, MacAddr)>,
     pub(crate) macs: BTreeSet<MacAddr>,
+    /// One of these MACs leads to a machine that would pass the client's packets on. That of a dead
+    /// one may be answered, by its deputy, and leads nowhere.
+    pub(crate) served: bool,
     /// Nobody has answered since the first; of that, it counts from the second on.
     pub(crate) gap: Option<(At, At)>,
     pub(crate) overlap: Option<At>,
@@ -86,12 +89,16 @@ impl World {
         let wanted = self.truth.addresses();
         for client in 0..self.caches.len() {
             let segment = Self::segment_of_client(client);
-            let heard: Vec<NodeId> = (0..self.nodes.len())
+            let reached: BTreeSet<NodeId> = (0..self.nodes.len())
                 .filter(|id| {
                     let way = (Station::Client(client), Station::Node(*id));
-                    self.nodes[*id].ports_answer(self.now)
-                        && self.converse(segment, Way::Arp, way.0, way.1)
+                    self.nodes[*id].is_awake() && self.converse(segment, Way::Arp, way.0, way.1)
                 })
+                .collect();
+            let heard: Vec<NodeId> = reached
+                .iter()
+                .copied()
+                .filter(|id| self.nodes[*id].ports_answer(self.now))
                 .collect();
             for &address in &addresses {
                 let speakers = heard.iter().filter_map(|id| {
@@ -103,8 +110,11 @@ impl World {
                         entry.answer.mac(link, port.mac).filter(|_| entry.links.includes(link))?;
                     Some((*id, mac))
                 });
-                let speakers = speakers.collect();
-                self.update(client, address, speakers, wanted.contains(&address));
+                let speakers: Vec<(NodeId, MacAddr)> = speakers.collect();
+                let leads_on =
+                    |mac| node::owner_of(mac).is_some_and(|(id, _)| reached.contains(&id));
+                let served = speakers.iter().any(|(_, mac)| leads_on(*mac));
+                self.update(client, address, (speakers, served), wanted.contains(&address));
             }
         }
         self.look_at_groups();
@@ -115,11 +125,12 @@ impl World {
         &mut self,
         client: usize,
         address: IpAddr,
-        speakers: Vec<(NodeId, MacAddr)>,
+        (speakers, served): (Vec<(NodeId, MacAddr)>, bool),
         wanted: bool,
     ) {
         let key = (client, address);
         let mut watch = self.judge.watches.remove(&key).unwrap_or_default();
+        watch.served = served;
         watch.macs = speakers.iter().map(|(_, mac)| *mac).collect();
         watch.speakers = speakers;
         if !wanted && watch.macs.is_empty() {
@@ -140,13 +151,14 @@ impl World {
             self.caches[client].entry(address).or_insert((mac, now));
         }
         if !watch.macs.is_empty() {
-            self.judge_taken(address, "answered");
+            let by: Vec<NodeId> = watch.speakers.iter().map(|(id, _)| *id).collect();
+            self.judge_taken(address, "answered", &by);
         }
         self.judge.watches.insert(key, watch);
     }
 
     fn update_gap(&mut self, client: usize, address: IpAddr, watch: &mut Watch, wanted: bool) {
-        if !wanted || !watch.macs.is_empty() {
+        if !wanted || watch.served {
             if let Some(gap) = watch.gap.filter(|_| wanted) {
                 self.judge_gap(client, address, watch, true);
                 self.note_gap(gap);
@@ -232,9 +244,9 @@ impl World {
         ledger
     }
 
-    /// The node that alone answers for `address`.
+    /// The node whose MAC alone answers for `address`.
     pub(crate) fn owner_now(&self, address: IpAddr) -> Option<NodeId> {
-        let watch = self.judge.watches.get(&(0, address))?;
+        let watch = self.judge.watches.get(&(0, address)).filter(|watch| watch.macs.len() == 1)?;
         node::owner_of(*watch.macs.first()?).map(|(id, _)| id)
     }
 
@@ -243,6 +255,8 @@ impl World {
         let mut touching = self.context(since);
         let only = touching.next()?;
         let fault: &Fault = &only.fault;
-        touching.next().is_none().then(|| fault.kind())
+        let is_mute = fault.bereaves().is_some_and(|id| self.nodes[id].arp_ignore);
+        let kind = if is_mute { format!("{}, mute", fault.kind()) } else { fault.kind() };
+        touching.next().is_none().then_some(kind)
     }
 }

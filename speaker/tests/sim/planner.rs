@@ -45,11 +45,13 @@ impl Planner {
 }
 
 impl World {
-    /// Whether a valid order tells the owner of `address` to give it to the node with this MAC.
+    /// Whether a valid order tells the owner of `address`, or of another of its group, to give the group
+    /// to the node with this MAC.
     pub(crate) fn is_ordered(&self, address: IpAddr, to: MacAddr) -> bool {
         let to = node::owner_of(to).map(|(id, _)| id);
-        let until = to.and_then(|to| self.ordered.get(&(address, to)));
-        until.is_some_and(|until| *until >= self.now)
+        let group = self.truth.group_of(address);
+        let of = |(ordered, whom): (IpAddr, NodeId)| Some(whom) == to && group.contains(&ordered);
+        self.ordered.iter().any(|(key, until)| of(*key) && *until >= self.now)
     }
 
     /// Gives orders, if it is time.

@@ -4,8 +4,8 @@
 //! The *context* of something is every fault that was in force while it lasted or had ended less
 //! than [`LINGER`] before; faults that excuse nothing (`is_background`) do not count. With an empty
 //! context nothing may move, fall silent or be answered twice. With one fault in it, that fault's
-//! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them,
-//! and be answered twice for a second at most; nothing may move but what one of them allows to.
+//! own bounds hold. With several, an address may be silent until [`LINGER`] after the last of them;
+//! nothing may be answered twice, and nothing may move, but what one of them allows to.
 
 use std::net::IpAddr;
 
@@ -22,14 +22,18 @@ mod moves;
 const BEGINNING: At = 7 * SEC;
 /// I1: a planned move's overlap.
 const OVERLAP: At = 100 * MS;
-/// I1: the return after a cut or a loss of carrier of this length shows no second MAC.
-const CLEAN: At = 2 * SEC;
-/// I1: after a heal or a wake-up, and whenever several faults come together.
+/// I1: the return after a cut or a loss of carrier of this length shows no second MAC: whoever was in
+/// touch with nobody for 600 ms has fallen silent.
+const CLEAN: At = 700 * MS;
+/// I1: after a heal or a wake-up.
 const HEALING: At = SEC;
 /// I2: two asks 10 ms apart, both unanswered, take at least that.
 const BLINK: At = 10 * MS;
 /// I2 for one case; the median and the 99th percentile are judged over all runs.
 const DEATH: At = 1_500 * MS;
+/// I2 for one case of a node whose kernel never answered for the node's own addresses: there is no
+/// witness of its death, and the mesh must have given it up.
+const UNWITNESSED: At = 3 * SEC;
 /// I2 for one case of an agent that was killed.
 const KILLED: At = 500 * MS;
 /// A foreign host that has gone is noticed when the address is next asked for.
@@ -69,14 +73,22 @@ impl World {
     pub(crate) fn judge_gap(&mut self, client: usize, address: IpAddr, watch: &Watch, over: bool) {
         let Some((since, counted)) = watch.gap else { return };
         let exempt = self.now < BEGINNING || self.is_unpromised(address);
+        if exempt {
+            return;
+        }
         let context: Vec<&Episode> = self.context(since).collect();
         let limit = match context[..] {
             [] => Some(BLINK),
             [only] => self.gap_limit(address, watch, only),
             _ => None,
         };
-        let Some(limit) = limit.filter(|_| !exempt) else { return };
-        let counted = counted.max(if since < BEGINNING { BEGINNING - BLINK } else { 0 });
+        let mut counted = counted.max(if since < BEGINNING { BEGINNING - BLINK } else { 0 });
+        let limit = limit.unwrap_or_else(|| {
+            // Nothing is promised while that lasts; some time after it the address is there again.
+            let ends = context.iter().map(|it| it.end.map_or(self.now, |end| end + LINGER));
+            counted = counted.max(ends.max().unwrap_or(0));
+            BLINK
+        });
         let lasted = self.now - counted.min(self.now);
         if lasted > limit && (over || self.has_candidate(client, address)) {
             let (from, for_ms) = (show(since), (self.now - since) / MS);
@@ -91,17 +103,28 @@ impl World {
     /// A foreign host has the address, or had it a moment ago: it is asked for again now and then.
     pub(crate) fn is_unpromised(&self, address: IpAddr) -> bool {
         let taken = self.judge.taken.get(&address);
-        taken.is_some_and(|freed| freed.is_none_or(|freed| freed + RELEASE > self.now))
+        taken.is_some_and(|freed| {
+            freed.is_none_or(|freed| freed + RELEASE > self.now) || self.is_remembered(address)
+        })
     }
 
-    /// I8: `address` is answered or announced.
-    pub(crate) fn judge_taken(&mut self, address: IpAddr, how: &str) {
+    /// Whether a switch goes on answering for one that has gone, in its place: the address is in use
+    /// as far as anybody can tell.
+    fn is_remembered(&self, address: IpAddr) -> bool {
+        let known =
+            self.switches.iter().filter_map(|switch| switch.suppress.as_ref()?.get(&address));
+        known.into_iter().any(|mac| node::owner_of(*mac).is_none())
+    }
+
+    /// I8: `address` is answered or announced by these nodes.
+    pub(crate) fn judge_taken(&mut self, address: IpAddr, how: &str, by: &[NodeId]) {
         if self.judge.taken.get(&address) != Some(&None) {
             return;
         }
         let mut context = self.context(self.now);
         // Who could not hear the foreign host could not know; and has served since.
-        if context.any(|it| it.fault.blinds() || it.fault.bereaves().is_some()) {
+        let is_deaf = |id: NodeId| by.contains(&id);
+        if context.any(|it| it.fault.deafens() || it.fault.bereaves().is_some_and(is_deaf)) {
             drop(context);
             self.judge.taken.remove(&address);
             return;
@@ -125,8 +148,11 @@ impl World {
             // For a moment nobody may have had an endpoint, by what the owner knew.
             Fault::Endpoints(_) if self.concerns(only, address) => Some(SUCCESSION),
             Fault::ForeignBefore | Fault::Program(_) if self.concerns(only, address) => None,
-            _ if fault.blinds() => None,
-            _ if fault.bereaves().is_some_and(victims) => Some(DEATH),
+            _ if fault.deafens() => None,
+            _ if fault.bereaves().is_some_and(victims) => {
+                let is_mute = |id: NodeId| self.nodes[id].arp_ignore;
+                Some(if fault.bereaves().is_some_and(is_mute) { UNWITNESSED } else { DEATH })
+            }
             _ => Some(BLINK),
         }
     }
@@ -140,7 +166,7 @@ impl World {
             let of = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
             watch.among.iter().any(|(speaker, mac)| *speaker == id || of(*mac))
         };
-        let mut limit = if context.len() > 1 { HEALING } else { OVERLAP };
+        let mut limit = OVERLAP;
         let mut excused_until = 0;
         for episode in &context {
             let fault = &episode.fault;
@@ -200,7 +226,6 @@ impl World {
     fn concerns(&self, episode: &Episode, address: IpAddr) -> bool {
         let numbers = match &episode.fault {
             Fault::Share(one, other) => vec![*one, *other],
-            Fault::Order(service, ..) => vec![*service],
             _ => episode.service.into_iter().collect(),
         };
         numbers.into_iter().any(|number| {

@@ -30,6 +30,9 @@ pub(crate) struct Scenario {
     pub(crate) switches: Switches,
     /// Some Services have an address of each family.
     pub(crate) dual: bool,
+    /// The clients of each segment send something all the time, as machines on a network do: whoever
+    /// counts frames finds more of them.
+    pub(crate) chatter: bool,
     /// This node's kernel answers neither ARP nor neighbour discovery.
     pub(crate) arp_ignore: Option<NodeId>,
     /// Another program announced all Services until a moment ago, by the API's records from node to
@@ -65,6 +68,7 @@ impl Scenario {
             local: false,
             shared: false,
             dual: false,
+            chatter: false,
             inherited: false,
             switches: Switches { late: 5, ..Switches::default() },
             arp_ignore: None,

@@ -69,6 +69,13 @@ fn what_no_heir_took_is_taken_by_one_after_the_other() {
     must_hold(&crate::schedule::draw(6_172));
 }
 
+/// A machine that was suspended wakes up. Whoever took its address meanwhile has lost its agent an
+/// instant ago, and cannot say so; the others still look into that.
+#[test]
+fn what_one_said_last_who_is_just_being_missed_is_told_to_those_who_come_back() {
+    must_hold(&crate::schedule::draw(1_732));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);

@@ -33,6 +33,7 @@ pub(crate) fn draw(seed: u64) -> Scenario {
         local: dice.permille(500),
         shared: dice.permille(400),
         dual: Dice::new(seed ^ 0xd0a1).permille(300),
+        chatter: Dice::new(seed ^ 0xc4a7).permille(500),
         switches,
         arp_ignore,
         // A dice of its own: the rest of a seed is the same with and without.

@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) lives: Life,
     /// Some Services have an address of each family.
     pub(crate) dual: bool,
+    /// Clients send something all the time.
+    pub(crate) chatter: bool,
     pub(crate) tune: Rc<dyn Fn(&mut Settings)>,
     pub(crate) planner: Option<Planner>,
     /// Valid orders: which address is to go to whom, and until when it may.
@@ -96,6 +98,7 @@ impl World {
             episodes: BTreeMap::new(),
             lives: 0,
             dual: scenario.dual,
+            chatter: scenario.chatter,
             tune: scenario.tune.clone(),
             planner: scenario.planner.then(|| Planner::new(scenario.seed)),
             ordered: BTreeMap::new(),

@@ -157,7 +157,8 @@ impl Peers {
     }
 
     /// Tells `node`, which is back, what it may have missed: this member's own changes, and of those
-    /// whose node lives though their agent cannot say so, that, and what they said last.
+    /// whose node lives though their agent cannot say so, that; of them, and of those who are being
+    /// looked into, what they said last.
     fn bring_up_to_date(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
         let version = self.book.mine().version;
         self.tell(node, Word::Hello { version }, effects);
@@ -170,7 +171,8 @@ impl Peers {
             }
         }
         let mut known = self.book.digest(&self.lives);
-        known.retain(|entry| self.lives.of(&entry.node) == Life::Away);
+        // Of one that is missed only now it cannot be told yet whether it will ever speak again.
+        known.retain(|entry| matches!(self.lives.of(&entry.node), Life::Away | Life::Suspected(_)));
         if !known.is_empty() {
             self.tell(node, Word::Digest { known, reply: false }, effects);
         }

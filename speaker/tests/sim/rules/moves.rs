@@ -24,7 +24,7 @@ impl World {
             || context.iter().any(|episode| self.may_move(episode, address, from, to))
             || may_move_together(&context, from, to)
             || self.are_all_troubled(&context, from)
-            || self.unites(address, to)
+            || self.unites(&context, address, to)
             || self.inherited_together(&context, client, address)
         {
             return;
@@ -68,13 +68,14 @@ impl World {
         victims.len() == self.nodes.len() && owner.is_some_and(|id| victims.contains(&id))
     }
 
-    /// Whether `to` owns another address of the group: two groups have become one.
-    fn unites(&self, address: IpAddr, to: MacAddr) -> bool {
+    /// Whether `to` owns another address of the group, where two groups have become one.
+    fn unites(&self, context: &[&Episode], address: IpAddr, to: MacAddr) -> bool {
+        if !context.iter().any(|episode| matches!(episode.fault, Fault::Share(..))) {
+            return false;
+        }
         let to = node::owner_of(to).map(|(id, _)| id);
-        let services = self.truth.services.iter();
-        let mut groups = services.map(|(key, _)| self.truth.group(key));
-        let group = groups.find(|group| group.contains(&address));
-        group.into_iter().flatten().any(|other| other != address && self.owner_now(other) == to)
+        let group = self.truth.group_of(address);
+        group.into_iter().any(|other| other != address && self.owner_now(other) == to)
     }
 
     fn may_move(&self, episode: &Episode, address: IpAddr, from: MacAddr, to: MacAddr) -> bool {
@@ -95,7 +96,7 @@ impl World {
         let fault = &episode.fault;
         // Agents that all start anew know who had what by the records alone.
         let forgets = *fault == Fault::RestartAll && !self.records_are_true(episode.begin);
-        fault.blinds()
+        fault.deafens()
             || self.leaves_no_words(fault, episode.begin)
             || forgets
             || fault.bereaves().is_some_and(leaves)
