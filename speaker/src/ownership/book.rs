@@ -155,19 +155,25 @@ impl Book {
         if node == *self.me() {
             return self.take_former(part);
         }
-        let known = self.coming.get(&node).or_else(|| self.others.get(&node));
+        let known = known(&self.coming, &self.others, &node, part.head.started);
         let whole = match self.assemblies.entry(node.clone()).or_default().take(part, known) {
             Assembled::Nothing => return News::default(),
             Assembled::Gap => return News { is_gap: true, ..News::default() },
             Assembled::Whole(whole) => whole,
         };
         let mut news = News { is_newer: true, ..News::default() };
-        let has_past = self.others.get(&node).is_some_and(|past| !past.holdings.is_empty());
+        // Also where it held nothing, as far as is known here: others may know better.
+        let has_past = self.others.contains_key(&node);
+        let is_overtaken = self.coming.get(&node).is_some_and(|coming| coming.age() > whole.age());
         if whole.head.phase == Phase::Starting && has_past {
-            self.coming.insert(node, whole);
+            if !is_overtaken {
+                self.coming.insert(node, whole);
+            }
             return news;
         }
-        self.coming.remove(&node);
+        if !is_overtaken {
+            self.coming.remove(&node);
+        }
         let before = self.others.insert(node.clone(), whole.clone());
         let before = before.map(|statement| statement.holdings).unwrap_or_default();
         let all: BTreeSet<IpAddr> = before.keys().chain(whole.holdings.keys()).copied().collect();
@@ -231,7 +237,7 @@ impl Book {
             }
             self.former.as_ref()
         } else {
-            self.coming.get(node).or_else(|| self.others.get(node))
+            known(&self.coming, &self.others, node, started)
         };
         known.is_none_or(|known| known.age() < (started, version))
     }
@@ -252,3 +258,18 @@ impl Book {
         }
     }
 }
+
+/// What is known of `node` in its life that began at `started`, or in a later one. While a new life is
+/// coming the last words of the former one still count, and may not all be known.
+fn known<'a>(
+    coming: &'a BTreeMap<NodeName, Statement>,
+    others: &'a BTreeMap<NodeName, Statement>,
+    node: &NodeName,
+    started: u64,
+) -> Option<&'a Statement> {
+    let coming = coming.get(node).filter(|coming| coming.head.started <= started);
+    coming.or_else(|| others.get(node))
+}
+
+#[cfg(test)]
+mod tests;

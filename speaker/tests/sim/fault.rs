@@ -197,8 +197,8 @@ impl Fault {
         matches!(self, Self::Halves(_) | Self::OneWay(..) | Self::Isolate | Self::WireCut(_))
     }
 
-    /// The same, or so much is lost that several questions in a row go unanswered. That is no excuse
-    /// for two MACs (I6).
+    /// The same, or so much is lost that several questions in a row go unanswered. For two MACs that is
+    /// an excuse of a second, and not for as long as it lasts (I6).
     pub(crate) const fn deafens(&self) -> bool {
         self.blinds() || matches!(self, Self::Loss(permille) if *permille > 50)
     }

@@ -25,7 +25,9 @@ const OVERLAP: At = 100 * MS;
 /// I1: the return after a cut or a loss of carrier of this length shows no second MAC: whoever was in
 /// touch with nobody for 600 ms has fallen silent.
 const CLEAN: At = 700 * MS;
-/// I1: after a heal or a wake-up.
+/// Of two nodes one that was away for less than this may take its addresses back.
+const UNDECIDED: At = 2 * SEC;
+/// I1: after a heal or a wake-up, and where a fifth of all frames or more is lost.
 const HEALING: At = SEC;
 /// I2: two asks 10 ms apart, both unanswered, take at least that.
 const BLINK: At = 10 * MS;
@@ -111,9 +113,10 @@ impl World {
     /// Whether a switch goes on answering for one that has gone, in its place: the address is in use
     /// as far as anybody can tell.
     fn is_remembered(&self, address: IpAddr) -> bool {
-        let known =
-            self.switches.iter().filter_map(|switch| switch.suppress.as_ref()?.get(&address));
-        known.into_iter().any(|mac| node::owner_of(*mac).is_none())
+        let group = self.truth.group_of(address);
+        let known = self.switches.iter().filter_map(|switch| switch.suppress.as_ref());
+        let mut known = known.flatten().filter(|(address, _)| group.contains(address));
+        known.any(|(_, mac)| node::owner_of(*mac).is_none())
     }
 
     /// I8: `address` is answered or announced by these nodes.
@@ -141,8 +144,14 @@ impl World {
             Fault::Flap(id, _) => victims(*id).then_some(3 * SEC).or(Some(BLINK)),
             Fault::Kill(id) | Fault::ClockJump(id, _) if victims(*id) => Some(KILLED),
             Fault::Hang(id) if victims(*id) => Some(DEATH),
-            // Of two, neither can tell that it is the other that is cut off, without a witness.
-            _ if self.blind_witness && self.nodes.len() == 2 && fault.bereaves().is_some() => None,
+            // Of two, neither can tell that it is the other that is cut off, without a witness, or
+            // where nobody else is heard either.
+            _ if (self.blind_witness || !self.chatter)
+                && self.nodes.len() == 2
+                && fault.bereaves().is_some() =>
+            {
+                None
+            }
             Fault::RestartAll => None,
             Fault::Create if self.concerns(only, address) => Some(CREATION),
             // For a moment nobody may have had an endpoint, by what the owner knew.
@@ -166,7 +175,9 @@ impl World {
             let of = |mac| node::owner_of(mac).is_some_and(|(owner, _)| owner == id);
             watch.among.iter().any(|(speaker, mac)| *speaker == id || of(*mac))
         };
-        let mut limit = OVERLAP;
+        // Where claims are lost as well, they take some repetitions to arrive.
+        let is_lossy = context.iter().any(|it| it.fault.deafens() && !it.fault.blinds());
+        let mut limit = if is_lossy { HEALING } else { OVERLAP };
         let mut excused_until = 0;
         for episode in &context {
             let fault = &episode.fault;

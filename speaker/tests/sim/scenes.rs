@@ -76,6 +76,20 @@ fn what_one_said_last_who_is_just_being_missed_is_told_to_those_who_come_back() 
     must_hold(&crate::schedule::draw(1_732));
 }
 
+/// A node comes back that never heard what another claimed meanwhile, and that one's agent is just
+/// starting again: its new life says nothing of it yet, and the others still know.
+#[test]
+fn what_a_former_life_said_last_counts_until_the_next_has_begun() {
+    must_hold(&crate::schedule::draw(2_058));
+    must_hold(&crate::schedule::draw(4_027));
+}
+
+/// One frame in twenty is lost, and one member did not hear that another died.
+#[test]
+fn a_verdict_reaches_everybody_though_frames_are_lost() {
+    must_hold(&crate::schedule::draw(5_642));
+}
+
 #[test]
 fn a_run_replays_exactly() {
     let scenario = || crate::schedule::draw(3);

@@ -130,11 +130,8 @@ impl Peers {
                 self.tell_heard(&node, nonce, effects);
             }
             Act::Verdict { node, gone } => {
-                if let Some(whom) = self.whom(&node) {
-                    let hung_up = self.hung_up(&node);
-                    self.tell_all(Word::Verdict { whom, gone, hung_up }, effects);
-                }
                 self.believe(&node, if gone { Life::Gone } else { Life::Away }, now);
+                self.pronounce(&node, now, effects);
             }
             Act::Count => {
                 if !effects.contains(&Effect::Count) {

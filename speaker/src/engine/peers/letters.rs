@@ -186,7 +186,8 @@ impl Peers {
         if !news.is_newer {
             return;
         }
-        self.sync.has(&node, age);
+        let Self { book, sync, .. } = self;
+        sync.has(&node, |life, version| book.is_behind(&node, life, version));
         self.touched.addresses.extend(news.addresses);
         self.touched.yielded.extend(news.yielded);
         if self.has_returned(&node) {

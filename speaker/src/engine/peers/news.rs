@@ -7,6 +7,7 @@ use crds::model::ids::NodeName;
 use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
+use crate::ownership::life::Life;
 use crate::ownership::statement::Part;
 use crate::ownership::word::{Whom, Word};
 
@@ -18,8 +19,18 @@ const HELLO_EVERY: Duration = Duration::from_secs(10);
 /// What is to be said again, and when.
 #[derive(Debug)]
 pub(super) struct Repeats {
-    news: Vec<(Moment, Part)>,
+    news: Vec<(Moment, News)>,
     next_hello: Moment,
+}
+
+/// What bears repeating.
+#[derive(Debug, Clone)]
+enum News {
+    /// Of this member's own statement.
+    Mine(Part),
+    /// The verdict on another, as long as it is believed. Who heard that one a moment ago believes
+    /// only the last time.
+    Verdict(NodeName),
 }
 
 impl Repeats {
@@ -27,13 +38,13 @@ impl Repeats {
         Self { news: Vec::new(), next_hello: now }
     }
 
-    fn add(&mut self, part: &Part, now: Moment) {
-        self.news.extend(REPEATS.map(|after| (now + after, part.clone())));
+    fn add(&mut self, news: &News, now: Moment) {
+        self.news.extend(REPEATS.map(|after| (now + after, news.clone())));
     }
 
-    fn take_due(&mut self, now: Moment) -> Vec<Part> {
+    fn take_due(&mut self, now: Moment) -> Vec<News> {
         let due = self.news.extract_if(.., |(when, _)| *when <= now);
-        due.map(|(_, part)| part).collect()
+        due.map(|(_, news)| news).collect()
     }
 
     /// The links are others than before.
@@ -77,15 +88,36 @@ impl Peers {
     /// Tells all others what changed in this member's own statement.
     pub(in crate::engine) fn publish(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         for part in self.book.flush() {
-            self.repeats.add(&part, now);
+            self.repeats.add(&News::Mine(part.clone()), now);
             self.tell_all(Word::Part(part), effects);
+        }
+    }
+
+    /// Tells all others what is believed of `node`, which is away or gone.
+    pub(super) fn pronounce(&mut self, node: &NodeName, now: Moment, effects: &mut Vec<Effect>) {
+        self.repeats.add(&News::Verdict(node.clone()), now);
+        self.tell_verdict(node, effects);
+    }
+
+    fn tell_verdict(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        let gone = match self.lives.of(node) {
+            Life::Gone => true,
+            Life::Away => false,
+            Life::Present | Life::Suspected(_) | Life::Hidden => return,
+        };
+        if let Some(whom) = self.whom(node) {
+            let hung_up = self.hung_up(node);
+            self.tell_all(Word::Verdict { whom, gone, hung_up }, effects);
         }
     }
 
     /// Says again what is to be repeated.
     pub(super) fn say_again(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        for part in self.repeats.take_due(now) {
-            self.tell_all(Word::Part(part), effects);
+        for news in self.repeats.take_due(now) {
+            match news {
+                News::Mine(part) => self.tell_all(Word::Part(part), effects),
+                News::Verdict(node) => self.tell_verdict(&node, effects),
+            }
         }
     }
 

@@ -23,7 +23,9 @@ pub(super) struct Sync {
     began: Moment,
     /// Those who have said which statements they know since then.
     reported: BTreeSet<NodeName>,
-    wanted: BTreeMap<NodeName, Want>,
+    /// By member and the life of it that is asked for: of one that starts anew, the last words of the
+    /// former life still count.
+    wanted: BTreeMap<(NodeName, u64), Want>,
     next_digest: Moment,
     /// Whom it was told last.
     told: Option<NodeName>,
@@ -35,8 +37,8 @@ pub(super) struct Sync {
 #[derive(Debug)]
 struct Want {
     from: NodeName,
-    /// Life and version: an older one that was on its way will not do.
-    age: (u64, u64),
+    /// An older one that was on its way will not do.
+    version: u64,
     due: Moment,
     tries: u32,
 }
@@ -67,28 +69,30 @@ impl Sync {
     /// The statement of `node` is missing, and `from` has it: that of this life and version at
     /// least.
     pub(super) fn want(&mut self, node: &NodeName, from: &NodeName, age: (u64, u64), now: Moment) {
-        let want = || Want { from: from.clone(), age, due: now, tries: 0 };
-        let want = self.wanted.entry(node.clone()).or_insert_with(want);
-        want.age = want.age.max(age);
+        let (life, version) = age;
+        let want = || Want { from: from.clone(), version, due: now, tries: 0 };
+        let want = self.wanted.entry((node.clone(), life)).or_insert_with(want);
+        want.version = want.version.max(version);
     }
 
     /// `node` does what its statement does not say: a newer one is on its way, or has been lost.
     pub(super) fn miss(&mut self, node: &NodeName, now: Moment) {
-        let want = || Want { from: node.clone(), age: (0, 0), due: now + AGAIN, tries: TRIES - 1 };
-        self.wanted.entry(node.clone()).or_insert_with(want);
+        if self.wanted.keys().all(|(wanted, _)| wanted != node) {
+            let want = Want { from: node.clone(), version: 0, due: now + AGAIN, tries: TRIES - 1 };
+            self.wanted.insert((node.clone(), 0), want);
+        }
     }
 
-    /// A statement of `node` has come, of this life and version.
-    pub(super) fn has(&mut self, node: &NodeName, age: (u64, u64)) {
-        if self.wanted.get(node).is_some_and(|want| want.age <= age) {
-            self.wanted.remove(node);
-        }
+    /// A statement of `node` has come; `is_behind` tells whether one of a life and version is missing
+    /// still.
+    pub(super) fn has(&mut self, node: &NodeName, is_behind: impl Fn(u64, u64) -> bool) {
+        self.wanted.retain(|(wanted, life), want| wanted != node || is_behind(*life, want.version));
     }
 
     /// Which statements to ask for now, and of whom.
     pub(super) fn due(&mut self, now: Moment) -> Vec<(NodeName, NodeName)> {
         let mut due = Vec::new();
-        self.wanted.retain(|node, want| {
+        self.wanted.retain(|(node, _), want| {
             if want.due > now {
                 return true;
             }

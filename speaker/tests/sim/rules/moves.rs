@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crds::model::ids::MacAddr;
 
-use super::{BEGINNING, CLEAN};
+use super::{BEGINNING, UNDECIDED};
 use crate::fault::{Episode, Fault};
 use crate::node::{self, NodeId};
 use crate::time::{At, MS};
@@ -85,7 +85,7 @@ impl World {
         let lasted = episode.end.map(|end| end - episode.begin);
         if self.nodes.len() == 2
             && episode.fault.bereaves().is_some_and(returns)
-            && lasted.is_some_and(|lasted| lasted < CLEAN)
+            && lasted.is_some_and(|lasted| lasted < UNDECIDED)
         {
             return true;
         }
