@@ -34,8 +34,8 @@ const BLINK: At = 10 * MS;
 /// I2 for one case; the median and the 99th percentile are judged over all runs.
 const DEATH: At = 1_500 * MS;
 /// I2 for one case of a node whose kernel never answered for the node's own addresses: there is no
-/// witness of its death, and the mesh must have given it up.
-const UNWITNESSED: At = 3 * SEC;
+/// witness of its death, and the mesh must have given it up, which losses delay.
+const UNWITNESSED: At = 5 * SEC;
 /// I2 for one case of an agent that was killed.
 const KILLED: At = 500 * MS;
 /// A foreign host that has gone is noticed when the address is next asked for.
