@@ -13,7 +13,7 @@ use controller::reconcile::mover::{Moves, Settings};
 use controller::reconcile::run::{Context, run};
 use controller::reconcile::write::Writer;
 use kit::events::Recorder;
-use prometheus::Registry;
+use prometheus::{Registry, TextEncoder};
 use tokio::sync::watch;
 
 use super::fake_api::FakeApi;
@@ -23,6 +23,14 @@ pub struct Running {
     pub fence: Fence,
     pub roles: watch::Sender<Role>,
     pub ready: Arc<Ready>,
+    pub registry: Registry,
+}
+
+impl Running {
+    /// Its metrics, as they are served.
+    pub fn metrics(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
 }
 
 pub fn start(api: &FakeApi) -> Running {
@@ -30,7 +38,8 @@ pub fn start(api: &FakeApi) -> Running {
     let fence = Fence::new(clock);
     fence.begin(4);
     fence.set(Some(Duration::from_hours(24)));
-    let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
+    let registry = Registry::new();
+    let metrics = Arc::new(Metrics::new(&registry).unwrap());
     let dropped = metrics.events_dropped.clone();
     let component = "metallb-controller";
     let (recorder, events) = Recorder::new(api.client.clone(), component, "pod", dropped);
@@ -53,5 +62,5 @@ pub fn start(api: &FakeApi) -> Running {
         clock,
     };
     tokio::spawn(run(context, role));
-    Running { fence, roles, ready }
+    Running { fence, roles, ready, registry }
 }

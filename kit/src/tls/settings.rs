@@ -8,6 +8,31 @@ use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, SupportedCi
 
 use super::Certificate;
 
+/// Curves that Go has by default and we have not: P-521 and the hybrids with ML-KEM. Whoever lists them lists
+/// others beside them.
+const CURVES_OF_GO: [u16; 4] = [25, 4587, 4588, 4589];
+
+/// Suites of TLS 1.2 that Go knows by name and we do not offer: those without forward secrecy, with CBC,
+/// RC4 or 3DES.
+const SUITES_OF_GO: [&str; 16] = [
+    "TLS_RSA_WITH_RC4_128_SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+];
+
 /// The one protocol that [`serve`](super::serve) speaks, by its ALPN name (RFC 7301).
 pub const HTTP_1: &str = "http/1.1";
 
@@ -32,7 +57,7 @@ pub enum SettingsError {
         "--tls-cipher-suites: only those of TLS 1.2 can be chosen; add --tls-min-version=VersionTLS12"
     )]
     SuitesOf13,
-    /// Not a suite, or one that is not offered here: those without forward secrecy are not.
+    /// Not a suite; or all that were given are not offered here.
     #[error("--tls-cipher-suites: \"{name}\" is not supported; supported are {}", supported.join(", "))]
     Suite {
         /// What was given.
@@ -40,7 +65,7 @@ pub enum SettingsError {
         /// What could have been.
         supported: Vec<String>,
     },
-    /// Not a curve, or one that is not offered here.
+    /// Not a curve; or all that were given are not offered here.
     #[error(
         "--tls-curve-preferences: \"{id}\" is not supported; supported are {}",
         supported.join(", ")
@@ -67,7 +92,8 @@ pub enum ConfigError {
 impl Settings {
     /// Reads the texts of `--tls-min-version`, `--tls-cipher-suites` and `--tls-curve-preferences`;
     /// each may be empty. Suites are named as Go names them, curves by their numbers (RFC 8446,
-    /// 4.2.7), both separated by commas.
+    /// 4.2.7), both separated by commas. What Go has and we have not is left out with a warning, so that
+    /// MetalLB's settings work, as long as something is left.
     ///
     /// # Errors
     /// [`SettingsError`], naming the flag and, where something is not known, all that is.
@@ -77,13 +103,14 @@ impl Settings {
             "VersionTLS12" => true,
             other => return Err(SettingsError::Version(other.to_owned())),
         };
-        let suites: Vec<_> = items(suites).map(suite).collect::<Result<_, _>>()?;
-        let suites = (!suites.is_empty()).then_some(suites);
+        let suites =
+            offered("--tls-cipher-suites", suites, suite, |name| SUITES_OF_GO.contains(&name))?;
         if suites.is_some() && !version_1_2_too {
             return Err(SettingsError::SuitesOf13);
         }
-        let curves = items(curves).map(curve).collect::<Result<_, _>>()?;
-        Ok(Self { version_1_2_too, suites, curves })
+        let is_of_go = |id: &str| id.parse().is_ok_and(|id| CURVES_OF_GO.contains(&id));
+        let curves = offered("--tls-curve-preferences", curves, curve, is_of_go)?;
+        Ok(Self { version_1_2_too, suites, curves: curves.unwrap_or_default() })
     }
 
     /// The server's side of TLS: `certificate` is asked at each handshake, clients need none, and
@@ -128,6 +155,30 @@ impl Settings {
 /// The parts of a list with commas.
 fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// What `read` makes of the parts of `list`, without those that only Go has; `None`: the list is empty.
+fn offered<T>(
+    flag: &str,
+    list: &str,
+    read: impl Fn(&str) -> Result<T, SettingsError>,
+    is_of_go: impl Fn(&str) -> bool,
+) -> Result<Option<Vec<T>>, SettingsError> {
+    let (mut all, mut left_out) = (Vec::new(), None);
+    for item in items(list) {
+        match read(item) {
+            Ok(found) => all.push(found),
+            Err(error) if is_of_go(item) => {
+                tracing::warn!(flag, item, "not offered here, and left out");
+                left_out = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match left_out {
+        Some(error) if all.is_empty() => Err(error),
+        _ => Ok((!all.is_empty()).then_some(all)),
+    }
 }
 
 fn suite(name: &str) -> Result<CipherSuite, SettingsError> {
@@ -207,6 +258,14 @@ mod tests {
             let text = refused("", "", curve).to_string();
             assert!(text.contains(curve) && text.contains("23 (secp256r1)"), "{text}");
         }
+        assert!(refused("", "", "29,7").to_string().contains("\"7\" is not supported"));
+    }
+
+    #[test]
+    fn what_only_go_has_is_left_out_where_something_else_is_left() {
+        let suites = format!("TLS_RSA_WITH_AES_128_CBC_SHA,{CHOSEN}");
+        let settings = Settings::parse("VersionTLS12", &suites, "4588,29,25").unwrap();
+        assert_eq!(settings, Settings::parse("VersionTLS12", CHOSEN, "29").unwrap());
     }
 
     #[test]
