@@ -255,8 +255,11 @@ impl World {
         let mut touching = self.context(since);
         let only = touching.next()?;
         let fault: &Fault = &only.fault;
-        let is_mute = fault.bereaves().is_some_and(|id| self.nodes[id].arp_ignore);
-        let kind = if is_mute { format!("{}, mute", fault.kind()) } else { fault.kind() };
+        // A death that nobody can testify to is slow to be found out, and a kind of its own.
+        let is_alone = self.nodes.len() == 2 && !self.chatter;
+        let has_no_witness = |id: NodeId| is_alone || self.nodes[id].arp_ignore;
+        let is_unseen = fault.bereaves().is_some_and(has_no_witness);
+        let kind = if is_unseen { format!("{}, unseen", fault.kind()) } else { fault.kind() };
         touching.next().is_none().then_some(kind)
     }
 }
