@@ -1,7 +1,9 @@
 //! The matrix of faults that `make bench-failover` measures: each fault many times, on one scene.
 //! The tests state limits; this gives the figures behind them.
 
+mod even;
 mod measure;
+mod promise;
 mod table;
 
 use std::fmt::Display;
@@ -12,9 +14,9 @@ use anyhow::{Result, ensure};
 use crate::cluster::Lab;
 use crate::crowd;
 use crate::fault;
-use crate::label::EXCLUDE;
 use crate::scene::{Scene, ms};
 
+use promise::Kind;
 pub use table::{Row, Table};
 
 /// In a cluster of three. More speakers share the same two cores, and each hears every question.
@@ -31,12 +33,22 @@ pub enum Fault {
     Silence,
     /// A node's cable is pulled while the API server is stopped.
     NoApi,
-    /// The speakers are rolled out, then each is killed, and killed again.
+    /// The speakers are rolled out, then each is killed, and killed twice again.
     Agents,
     /// A speaker hangs for ten seconds.
     Hang,
     /// A node gets the label that excludes it.
     Drain,
+    /// The speakers cannot reach one another for a minute.
+    Mesh,
+    /// The switch keeps the nodes from one another for a minute.
+    Isolated,
+    /// The wire is cut in two, and healed.
+    Halves,
+    /// A node's cable is pulled five times within a minute.
+    Flapping,
+    /// A node is added to nodes with 100 addresses.
+    Added,
     /// A node with 3,000 addresses dies.
     Crowd,
 }
@@ -45,21 +57,29 @@ impl Fault {
     /// How often it is measured unless told otherwise.
     fn runs(self, nodes: usize) -> usize {
         match self {
-            Self::Cable | Self::Silence | Self::NoApi if nodes <= 10 => 100,
-            Self::Cable | Self::Silence | Self::NoApi | Self::Drain => 20,
-            Self::Hang => 5,
-            Self::Agents => 2,
-            Self::Crowd => 1,
+            Self::Cable | Self::Silence | Self::NoApi if nodes > 10 => 20,
+            Self::Cable | Self::Silence | Self::NoApi => 100,
+            Self::Drain => 20,
+            Self::Hang | Self::Halves => 5,
+            Self::Mesh | Self::Isolated | Self::Crowd => 3,
+            Self::Agents | Self::Flapping => 2,
+            Self::Added => 1,
         }
     }
 
     /// Whether it makes sense for speakers that no kubelet starts again.
-    fn works_without_kubelet(self) -> bool {
-        matches!(self, Self::Cable | Self::Silence | Self::NoApi)
+    const fn works_without_kubelet(self) -> bool {
+        matches!(self, Self::Cable | Self::Silence | Self::NoApi | Self::Added)
+    }
+
+    /// Whether it befalls the scene that all such faults share.
+    const fn is_on_scene(self) -> bool {
+        !matches!(self, Self::Added | Self::Crowd)
     }
 }
 
-/// Measures these faults and writes what was found into `file` after each.
+/// Measures these faults and writes what was found into `file` after each. An error names the
+/// promises that the figures break, when all are measured.
 pub async fn run(
     lab: &Lab,
     faults: &[Fault],
@@ -71,7 +91,8 @@ pub async fn run(
     let bare = lab.nodes().iter().any(|node| node.bare);
     let wanted = || faults.iter().copied().filter(|it| !bare || it.works_without_kubelet());
     let runs = |fault: Fault| runs.unwrap_or_else(|| fault.runs(nodes)).max(1);
-    let on_scene: Vec<Fault> = wanted().filter(|it| *it != Fault::Crowd).collect();
+    let on_scene: Vec<Fault> = wanted().filter(|it| it.is_on_scene()).collect();
+    let mut broken = Vec::new();
     let addresses = if bare { ADDRESSES_OF_MANY } else { ADDRESSES };
     if !on_scene.is_empty() {
         Scene::with("matrix", addresses, async |scene| {
@@ -79,22 +100,41 @@ pub async fn run(
                 let mut table = Table::default();
                 on(scene, fault, runs(fault), &mut table, say).await?;
                 table.merge_into(file, nodes)?;
+                broken.extend(table.broken());
             }
             Ok(())
         })
         .await?;
     }
+    if wanted().any(|it| it == Fault::Added) {
+        let mut table = Table::default();
+        broken.extend(even::node_added(lab, &mut table).await?);
+        say(&format_args!("Added: {}", table.last()));
+        table.merge_into(file, nodes)?;
+        broken.extend(table.broken());
+    }
     if wanted().any(|it| it == Fault::Crowd) {
         let mut table = Table::default();
-        crowd::with(lab, CROWD, async |crowd| {
-            let death = crowd.dies().await?;
-            let all = death.failover.after.values().map(|after| ms(*after)).collect();
-            table.add_all("node with 3,000 addresses cut off (each address)", all);
-            Ok(())
-        })
-        .await?;
+        let runs = runs(Fault::Crowd);
+        for run in 1..=runs {
+            crowd::with(lab, CROWD, async |crowd| {
+                let death = crowd.dies().await?;
+                let slowest = ms(death.failover.slowest());
+                say(&format_args!("Crowd {run} of {runs}: the last after {slowest:.0} ms"));
+                let (frames, allowed) = (&death.frames, death.allowed);
+                if frames.values().any(|most| *most > allowed) {
+                    broken.push(format!("announcing frames: {frames:?}, {allowed} at most"));
+                }
+                let all = death.failover.after.values().map(|after| ms(*after)).collect();
+                table.add_all(Kind::Crowd, all);
+                Ok(())
+            })
+            .await?;
+        }
         table.merge_into(file, nodes)?;
+        broken.extend(table.broken());
     }
+    ensure!(broken.is_empty(), "with {nodes} speakers:\n{}", broken.join("\n"));
     Ok(())
 }
 
@@ -111,22 +151,24 @@ async fn on(
     let mut made = 0;
     while made < runs {
         let good = match fault {
-            Fault::Cable => measure::cut(scene, "node cut off", fault::cut, table).await?,
+            Fault::Cable => measure::cut(scene, Kind::Cut, fault::cut, table).await?,
             Fault::Silence => {
-                let title = "node cut off, its carrier stays";
-                measure::cut(scene, title, fault::cut_silently, table).await?
+                measure::cut(scene, Kind::CutSilently, fault::cut_silently, table).await?
             }
             Fault::NoApi => {
-                let title = "node cut off while the API server is stopped";
                 let outage = fault::stop_api_server(scene.lab)?;
-                let good = measure::cut(scene, title, fault::cut, table).await?;
+                let good = measure::cut(scene, Kind::CutWithoutApi, fault::cut, table).await?;
                 outage.heal()?;
                 good
             }
             Fault::Agents => measure::agents(scene, table).await?,
             Fault::Hang => measure::hang(scene, table).await?,
-            Fault::Drain => measure::labelled(scene, "node drained", EXCLUDE, table).await?,
-            Fault::Crowd => true,
+            Fault::Drain => measure::drained(scene, table).await?,
+            Fault::Mesh => measure::mesh(scene, table).await?,
+            Fault::Isolated => measure::isolated(scene, table).await?,
+            Fault::Halves => measure::halves(scene, table).await?,
+            Fault::Flapping => measure::flapping(scene, table).await?,
+            Fault::Added | Fault::Crowd => true,
         };
         if good {
             made += 1;

@@ -9,17 +9,22 @@ use e2e::scene::{self, Scene, ms, trial};
 use e2e::speakers;
 
 const ADDRESSES: usize = 12;
+/// How long the kubelet lets a container wait that died three times.
+const BACK_OFF: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn a_killed_speaker_costs_a_fifth_of_a_second_however_long_it_stays_away() -> Result<()> {
     Scene::with("killed", ADDRESSES, async |scene| {
-        // Pods that have not died yet: the first death costs no back-off, the second does.
+        // Pods that have not died yet: the first death costs no back-off, the second 10 s of it.
         speakers::roll_out(scene.lab)?;
         scene.settle().await?;
         let holder = scene.busiest()?;
         trial::agent_dies(scene, &holder).await?;
-        trial::agent_dies(scene, &holder).await
+        trial::agent_dies(scene, &holder).await?;
+        let away = trial::agent_dies(scene, &holder).await?;
+        ensure!(away >= BACK_OFF, "the speaker was away for {away:.1?} only");
+        Ok(())
     })
     .await
 }

@@ -205,7 +205,7 @@ async fn both_addresses_go_to_one_node_when_theirs_dies() -> Result<()> {
 async fn a_killed_speaker_moves_no_address_of_either_family() -> Result<()> {
     Scene::with("both-killed", Families::Both.times(8), async |scene| {
         let holder = scene.busiest()?;
-        trial::agent_dies(scene, &holder).await
+        trial::agent_dies(scene, &holder).await.map(drop)
     })
     .await
 }

@@ -1,15 +1,18 @@
 //! One run of each fault. Each begins and ends with one steady answerer for each address, and says
 //! whether the observer kept up: else nothing is entered.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::Table;
+use super::promise::Kind;
+use super::table::Seen;
 use crate::fault::{self, Fault};
-use crate::label::Label;
+use crate::label::{EXCLUDE, Label};
 use crate::plan::Node;
-use crate::scene::{self, Holder, SETTLED, Scene, ms};
+use crate::scene::{self, Holder, QUIET, SETTLED, Scene, ms};
 use crate::speakers;
 use crate::trace::Trace;
 use crate::wait::{Look, until};
@@ -17,6 +20,10 @@ use crate::wait::{Look, until};
 /// How long a node stays away after it was replaced.
 const AWAY: Duration = Duration::from_millis(500);
 const HUNG: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_mins(1);
+/// How long a node that flaps is away, and back.
+const FLAP: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(9)];
+const FLAPS: usize = 5;
 
 /// The longest time in which two answered for one address.
 fn two_answered(trace: &Trace) -> Duration {
@@ -33,7 +40,7 @@ fn changes(trace: &Trace) -> usize {
 /// A node is cut off, replaced, and comes back.
 pub(super) async fn cut(
     scene: &Scene<'_>,
-    title: &str,
+    kind: Kind,
     cut: fn(&Node) -> Result<Fault>,
     table: &mut Table,
 ) -> Result<bool> {
@@ -47,8 +54,8 @@ pub(super) async fn cut(
     let good = scene::kept_up(&scene.since(failover.at));
     if good {
         let after = scene.since(returned);
-        let two = ms(two_answered(&after));
-        table.add(title, ms(failover.slowest()), two, changes(&after));
+        let unanswered = ms(failover.slowest());
+        table.add(kind, Seen { unanswered, unanswered_asks: None, ..seen(&after) });
     }
     Ok(good)
 }
@@ -60,8 +67,8 @@ fn busiest(scene: &Scene<'_>) -> Result<Holder> {
     scene.busiest_where(|node| node.bare || !bare)
 }
 
-/// All speakers are replaced; then each is killed; then each is killed again, and has to wait for
-/// the kubelet.
+/// All speakers are replaced; then each is killed; then each is killed twice again, and has to wait
+/// for the kubelet, the second time for 20 s or more.
 pub(super) async fn agents(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
     let mut good = true;
     scene.observer.forget();
@@ -69,8 +76,8 @@ pub(super) async fn agents(scene: &Scene<'_>, table: &mut Table) -> Result<bool>
     let begun = scene.now();
     tokio::task::spawn_blocking(move || speakers::roll_out(&lab)).await??;
     scene.settle().await?;
-    good &= enter(scene, begun, "speakers rolled out", table);
-    for title in ["speaker killed", "speaker killed again"] {
+    good &= enter(scene, begun, Kind::RolledOut, table);
+    for kind in [Kind::Killed, Kind::KilledAgain, Kind::KilledOnceMore] {
         for node in scene.lab.nodes() {
             scene.observer.forget();
             let begun = scene.now();
@@ -81,7 +88,7 @@ pub(super) async fn agents(scene: &Scene<'_>, table: &mut Table) -> Result<bool>
             })
             .await?;
             scene.settle().await?;
-            good &= enter(scene, begun, title, table);
+            good &= enter(scene, begun, kind, table);
         }
     }
     Ok(good)
@@ -96,20 +103,15 @@ pub(super) async fn hang(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
     scene.look_on(HUNG).await?;
     fault.heal()?;
     scene.settle().await?;
-    Ok(enter(scene, begun, "speaker hangs for 10 s", table))
+    Ok(enter(scene, begun, Kind::Hung, table))
 }
 
 /// A node is marked, hands over, and the mark goes.
-pub(super) async fn labelled(
-    scene: &Scene<'_>,
-    title: &str,
-    key: &str,
-    table: &mut Table,
-) -> Result<bool> {
+pub(super) async fn drained(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
     let old = scene.busiest()?;
     scene.observer.forget();
     let begun = scene.now();
-    let label = Label::put(scene.lab, &old.node, key, "true")?;
+    let label = Label::put(scene.lab, &old.node, EXCLUDE, "true")?;
     until(SETTLED, "others to answer for all addresses", async || {
         let owners = scene.owners();
         let still = old.owned.iter().filter(|ip| owners.get(ip) == Some(&old.mac)).count();
@@ -117,19 +119,88 @@ pub(super) async fn labelled(
     })
     .await?;
     scene.settle().await?;
-    let good = enter(scene, begun, title, table);
+    let good = enter(scene, begun, Kind::Drained, table);
     label.remove()?;
     scene.settle().await?;
     Ok(good)
 }
 
-/// Enters what was seen since then, if the observer kept up.
-fn enter(scene: &Scene<'_>, begun: Duration, title: &str, table: &mut Table) -> bool {
+/// The speakers cannot reach one another, and all frames pass.
+pub(super) async fn mesh(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
+    scene.observer.forget();
+    let begun = scene.now();
+    let fault = fault::cut_mesh_everywhere(scene.lab)?;
+    scene.look_on(MINUTE).await?;
+    fault.heal()?;
+    scene.settle().await?;
+    Ok(enter(scene, begun, Kind::MeshCut, table))
+}
+
+/// The nodes exchange no frames, and clients reach all of them.
+pub(super) async fn isolated(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
+    let fault = fault::isolate_ports(scene.lab)?;
+    scene.look_on(MINUTE.saturating_sub(QUIET)).await?;
+    scene.observer.forget();
+    let begun = scene.now();
+    scene.look_on(QUIET).await?;
+    fault.heal()?;
+    scene.settle().await?;
+    Ok(enter(scene, begun, Kind::Isolated, table))
+}
+
+/// One node is on one side, all the rest on the other.
+pub(super) async fn halves(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
+    let alone = scene.busiest()?;
+    let fault = fault::halves([&alone.node.machine])?;
+    scene.look_on(HUNG).await?;
+    scene.observer.forget();
+    let healed = scene.now();
+    fault.heal()?;
+    scene.settle().await?;
+    Ok(enter(scene, healed, Kind::Halves, table))
+}
+
+/// A node loses its carrier again and again. An address may move once.
+pub(super) async fn flapping(scene: &Scene<'_>, table: &mut Table) -> Result<bool> {
+    let flapping = scene.busiest()?;
+    scene.observer.forget();
+    let begun = scene.now();
+    for _ in 0..FLAPS {
+        let fault = fault::cut(&flapping.node)?;
+        scene.look_on(FLAP[0]).await?;
+        fault.heal()?;
+        scene.look_on(FLAP[1]).await?;
+    }
+    scene.settle().await?;
     let trace = scene.since(begun);
     let good = scene::kept_up(&trace);
     if good {
-        let unanswered = ms(scene::longest_gap(&trace));
-        table.add(title, unanswered, ms(two_answered(&trace)), changes(&trace));
+        let beyond = |ip: &IpAddr| {
+            let allowed = usize::from(flapping.owned.contains(ip));
+            trace.changes(*ip).len().saturating_sub(allowed)
+        };
+        let changes = trace.addresses.iter().map(beyond).sum();
+        table.add(Kind::Flapping, Seen { changes, unanswered_asks: None, ..seen(&trace) });
+    }
+    Ok(good)
+}
+
+/// Enters what was seen since then, if the observer kept up.
+fn enter(scene: &Scene<'_>, begun: Duration, kind: Kind, table: &mut Table) -> bool {
+    let trace = scene.since(begun);
+    let good = scene::kept_up(&trace);
+    if good {
+        table.add(kind, seen(&trace));
     }
     good
+}
+
+pub(super) fn seen(trace: &Trace) -> Seen {
+    let asks = trace.addresses.iter().map(|ip| trace.unanswered(*ip).len()).sum();
+    Seen {
+        unanswered: ms(scene::longest_gap(trace)),
+        two_answered: ms(two_answered(trace)),
+        changes: changes(trace),
+        unanswered_asks: Some(asks),
+    }
 }

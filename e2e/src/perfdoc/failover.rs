@@ -116,8 +116,9 @@ fn aftermath(page: &mut Page, faults: &[Sorted<'_>]) {
     page.paragraph(
         "And afterwards, when the node comes back, while a speaker starts again, or during the handover: \
          for how many milliseconds two MACs answered for one address, and how often another owner answered \
-         than the time before, all addresses together; the highest of all runs. The addresses of a drained \
-         node change owners once each.",
+         than the time before, all addresses together; and, where no node was away, how many asks nobody \
+         answered, not even late. The highest of all runs. The addresses of a drained node change owners \
+         once each.",
     );
     let rows: Vec<_> = known()
         .map(|of| {
@@ -130,10 +131,12 @@ fn aftermath(page: &mut Page, faults: &[Sorted<'_>]) {
                 beside(of, &field::TWO_ANSWERED),
                 count(changes),
                 beside(of, &field::OWNER_CHANGES),
+                of.unanswered_asks.iter().max().copied().map(count).unwrap_or_default(),
             ]
         })
         .collect();
-    let header = ["Fault", "Speakers", "Two MACs", COLUMN, "Owner changes", COLUMN];
+    let header =
+        ["Fault", "Speakers", "Two MACs", COLUMN, "Owner changes", COLUMN, "Asks unanswered"];
     page.table(&header, &rows);
 }
 

@@ -38,6 +38,9 @@ pub struct Fault {
     /// How often owners changed afterwards, all addresses together.
     #[serde(default)]
     pub owner_changes: Vec<u64>,
+    /// Asks that nobody answered, all addresses together, where nobody was away.
+    #[serde(default)]
+    pub unanswered_asks: Vec<u64>,
     /// Runs that do not count, because the observer was late.
     #[serde(default)]
     pub discarded: u64,

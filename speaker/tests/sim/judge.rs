@@ -250,14 +250,19 @@ impl World {
         node::owner_of(*watch.macs.first()?).map(|(id, _)| id)
     }
 
+    /// Whether there are two nodes and nobody else sends anything: neither can tell that it is the
+    /// other that is cut off.
+    pub(crate) fn is_a_quiet_pair(&self) -> bool {
+        self.nodes.len() == 2 && !self.chatter
+    }
+
     /// The one fault that may be the reason for what began at `since`, if it is only one.
     fn only_fault(&self, since: At) -> Option<String> {
         let mut touching = self.context(since);
         let only = touching.next()?;
         let fault: &Fault = &only.fault;
         // A death that nobody can testify to is slow to be found out, and a kind of its own.
-        let is_alone = self.nodes.len() == 2 && !self.chatter;
-        let has_no_witness = |id: NodeId| is_alone || self.nodes[id].arp_ignore;
+        let has_no_witness = |id: NodeId| self.is_a_quiet_pair() || self.nodes[id].arp_ignore;
         let is_unseen = fault.bereaves().is_some_and(has_no_witness);
         let kind = if is_unseen { format!("{}, unseen", fault.kind()) } else { fault.kind() };
         touching.next().is_none().then_some(kind)

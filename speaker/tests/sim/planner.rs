@@ -54,6 +54,19 @@ impl World {
         self.ordered.iter().any(|(key, until)| of(*key) && *until >= self.now)
     }
 
+    /// An order has been followed, or is void since its address is where it was to go: soon it
+    /// explains no move any more.
+    pub(crate) fn fulfil(&mut self, address: IpAddr, to: MacAddr) {
+        let to = node::owner_of(to).map(|(id, _)| id);
+        let group = self.truth.group_of(address);
+        let now = self.now;
+        for ((ordered, whom), until) in &mut self.ordered {
+            if Some(*whom) == to && group.contains(ordered) {
+                *until = (*until).min(now + LINGER);
+            }
+        }
+    }
+
     /// Gives orders, if it is time.
     pub(crate) fn plan(&mut self) {
         let now = self.now;

@@ -144,10 +144,8 @@ impl World {
             Fault::Flap(id, _) => victims(*id).then_some(3 * SEC).or(Some(BLINK)),
             Fault::Kill(id) | Fault::ClockJump(id, _) if victims(*id) => Some(KILLED),
             Fault::Hang(id) if victims(*id) => Some(DEATH),
-            // Of two, neither can tell that it is the other that is cut off, without a witness, or
-            // where nobody else is heard either.
-            _ if (self.blind_witness || !self.chatter)
-                && self.nodes.len() == 2
+            // Of two, neither can tell that it is the other that is cut off without a witness.
+            _ if (self.is_a_quiet_pair() || (self.blind_witness && self.nodes.len() == 2))
                 && fault.bereaves().is_some() =>
             {
                 None

@@ -100,15 +100,20 @@ impl Peers {
     }
 
     fn tell_verdict(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        if let Some(verdict) = self.verdict_on(node) {
+            self.tell_all(verdict, effects);
+        }
+    }
+
+    /// What to tell others of `node`, if it is away or gone.
+    pub(super) fn verdict_on(&self, node: &NodeName) -> Option<Word> {
         let gone = match self.lives.of(node) {
             Life::Gone => true,
             Life::Away => false,
-            Life::Present | Life::Suspected(_) | Life::Hidden => return,
+            Life::Present | Life::Suspected(_) | Life::Hidden => return None,
         };
-        if let Some(whom) = self.whom(node) {
-            let hung_up = self.hung_up(node);
-            self.tell_all(Word::Verdict { whom, gone, hung_up }, effects);
-        }
+        let whom = self.whom(node)?;
+        Some(Word::Verdict { whom, gone, hung_up: self.hung_up(node) })
     }
 
     /// Says again what is to be repeated.

@@ -165,9 +165,8 @@ impl Peers {
         let away = self.lives.iter().filter(|(_, life)| *life == Life::Away);
         let away: Vec<NodeName> = away.map(|(node, _)| node.clone()).collect();
         for missing in away {
-            if let Some(whom) = self.whom(&missing) {
-                let hung_up = self.hung_up(&missing);
-                self.tell(node, Word::Verdict { whom, gone: false, hung_up }, effects);
+            if let Some(verdict) = self.verdict_on(&missing) {
+                self.tell(node, verdict, effects);
             }
         }
         let mut known = self.book.digest(&self.lives);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crds::model::ids::MacAddr;
 
 use super::{BEGINNING, UNDECIDED};
-use crate::fault::{Episode, Fault};
+use crate::fault::{Episode, Fault, LINGER};
 use crate::node::{self, NodeId};
 use crate::time::{At, MS};
 use crate::world::World;
@@ -17,12 +17,15 @@ impl World {
         let place =
             |mac| node::owner_of(mac).map_or_else(|| "?".to_owned(), |(id, _)| format!("n{id}"));
         self.say_loud(|| format!("client {client}: {address} {} -> {}", place(from), place(to)));
+        if self.is_ordered(address, to) {
+            self.fulfil(address, to);
+            return;
+        }
         let context: Vec<&Episode> = self.context(self.now).collect();
         if self.now < BEGINNING
-            || self.is_ordered(address, to)
             || node::owner_of(from).is_some_and(|(id, _)| !self.may_announce(id, address))
             || context.iter().any(|episode| self.may_move(episode, address, from, to))
-            || may_move_together(&context, from, to)
+            || self.may_move_together(&context, from, to)
             || self.are_all_troubled(&context, from)
             || self.unites(&context, address, to)
             || self.inherited_together(&context, client, address)
@@ -112,28 +115,32 @@ impl World {
             matches!(episode.fault, Fault::ApiOutage | Fault::StaleWatch(_) | Fault::OldRecords)
         })
     }
-}
 
-/// Whether several faults together may have moved an address, though none of them alone: the heir of
-/// one's victim may be the victim of another, or its watcher, or its deputy. One of them must be
-/// such that addresses move at all, and one must have befallen either of the two nodes.
-fn may_move_together(context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
-    let nodes = [from, to].map(|mac| node::owner_of(mac).map(|(id, _)| id));
-    let moves = |fault: &Fault| {
-        fault.bereaves().or_else(|| fault.empties()).is_some() || *fault == Fault::RestartAll
-    };
-    let restarts = |it: &&Episode| matches!(it.fault, Fault::Rollout | Fault::RestartAll);
-    let befallen = |it: &&Episode| it.fault.troubles().is_some_and(|id| nodes[0] == Some(id));
-    // Those who start anew find its owner's agent away, and never met it.
-    if context.iter().any(restarts) && context.iter().any(befallen) {
-        return true;
+    /// Whether several faults together may have moved an address, though none of them alone: the heir
+    /// of one's victim may be the victim of another, or its watcher, or its deputy. One of them must be
+    /// such that addresses move at all, and one must have befallen either of the two nodes.
+    fn may_move_together(&self, context: &[&Episode], from: MacAddr, to: MacAddr) -> bool {
+        let nodes = [from, to].map(|mac| node::owner_of(mac).map(|(id, _)| id));
+        let moves = |fault: &Fault| {
+            fault.bereaves().or_else(|| fault.empties()).is_some() || *fault == Fault::RestartAll
+        };
+        let restarts = |it: &&Episode| matches!(it.fault, Fault::Rollout | Fault::RestartAll);
+        let befallen = |it: &&Episode| it.fault.troubles().is_some_and(|id| nodes[0] == Some(id));
+        // Those who start anew find its owner's agent away, and never met it.
+        if context.iter().any(restarts) && context.iter().any(befallen) {
+            return true;
+        }
+        let is_new = |id: NodeId| {
+            let agent = self.nodes[id].agent.as_ref();
+            agent.is_none_or(|agent| agent.leaving || agent.since + LINGER > self.now)
+        };
+        context.len() > 1
+            && context.iter().any(|episode| moves(&episode.fault))
+            && context.iter().any(|episode| {
+                let victim = episode.fault.bereaves().or_else(|| episode.fault.empties());
+                let victim = victim.or_else(|| episode.fault.troubles());
+                victim.is_some_and(|id| nodes.contains(&Some(id)))
+                    || (restarts(&episode) && nodes.iter().flatten().any(|id| is_new(*id)))
+            })
     }
-    context.len() > 1
-        && context.iter().any(|episode| moves(&episode.fault))
-        && context.iter().any(|episode| {
-            let victim = episode.fault.bereaves().or_else(|| episode.fault.empties());
-            let victim = victim.or_else(|| episode.fault.troubles());
-            victim.is_some_and(|id| nodes.contains(&Some(id)))
-                || matches!(episode.fault, Fault::Rollout | Fault::RestartAll)
-        })
 }
