@@ -7,7 +7,6 @@ use crds::model::ids::PoolName;
 use crds::names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kit::events::{Event, Severity};
 use serde_json::{Value, json};
 
@@ -16,6 +15,10 @@ use crate::alloc::settle::{News, Settled, Why};
 use crate::alloc::{Refusal, Wanted};
 use crate::view::{Asks, Facts};
 
+pub mod said;
+
+use said::Said;
+
 /// What a Service's object should say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -23,24 +26,10 @@ pub struct Target {
     pub addresses: Vec<IpAddr>,
     /// The pool in its annotation.
     pub pool: Option<PoolName>,
+    /// What it should say about the addresses it asks for.
+    pub allocated: Said,
     /// What it should say about the announcement.
-    pub announced: Announced,
-}
-
-/// What a Service's condition should say about the announcement of its address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Announced {
-    /// Nothing: all is well, or there is nothing to announce.
-    Unsaid,
-    /// What it says now.
-    AsItIs,
-    /// That nobody does, or not only we, and why.
-    No {
-        /// In a word.
-        reason: &'static str,
-        /// For people.
-        message: String,
-    },
+    pub announced: Said,
 }
 
 /// The merge patch of `services/status` that makes the object say `target`; `None` when it does.
@@ -62,7 +51,8 @@ pub fn patch(facts: &Facts, target: &Target, now: Timestamp) -> Option<Value> {
         let pool = target.pool.as_ref().map(PoolName::as_str);
         metadata.insert("annotations".to_owned(), json!({names::ALLOCATED_FROM_POOL: pool}));
     }
-    if let Some(conditions) = conditions(&facts.conditions, &target.announced, now) {
+    let Target { allocated, announced, .. } = target;
+    if let Some(conditions) = said::conditions(&facts.conditions, allocated, announced, now) {
         status.insert("conditions".to_owned(), json!(conditions));
     }
     if metadata.is_empty() && status.is_empty() {
@@ -74,53 +64,6 @@ pub fn patch(facts: &Facts, target: &Target, now: Timestamp) -> Option<Value> {
         patch["status"] = Value::Object(status);
     }
     Some(patch)
-}
-
-/// The conditions as they should be; `None` when they are.
-fn conditions(
-    present: &[Condition],
-    announced: &Announced,
-    now: Timestamp,
-) -> Option<Vec<Condition>> {
-    let ours = |condition: &&Condition| condition.type_ == names::condition::ANNOUNCED;
-    let others = || present.iter().filter(|one| !ours(one)).cloned();
-    let found = present.iter().find(ours);
-    match (announced, found) {
-        (Announced::AsItIs, _) | (Announced::Unsaid, None) => None,
-        (Announced::Unsaid, Some(_)) => Some(others().collect()),
-        (Announced::No { reason, message }, Some(found))
-            if found.message == *message && found.reason == *reason =>
-        {
-            None
-        }
-        (Announced::No { reason, message }, found) => {
-            // A condition that only changes its words has not changed its state.
-            let since = found.map(|condition| condition.last_transition_time.clone());
-            let condition = Condition {
-                type_: names::condition::ANNOUNCED.to_owned(),
-                status: "False".to_owned(),
-                reason: (*reason).to_owned(),
-                message: message.clone(),
-                last_transition_time: since.unwrap_or(Time(now)),
-                observed_generation: None,
-            };
-            Some(others().chain([condition]).collect())
-        }
-    }
-}
-
-/// Whether the Service's condition says that nobody announces it.
-pub fn says_not_announced(facts: &Facts) -> bool {
-    announced(facts).is_some_and(|one| one.reason == names::condition::NO_ADVERTISEMENT)
-}
-
-/// Whether the Service's condition says just this.
-pub fn says(facts: &Facts, reason: &str, message: &str) -> bool {
-    announced(facts).is_some_and(|one| one.reason == reason && one.message == message)
-}
-
-fn announced(facts: &Facts) -> Option<&Condition> {
-    facts.conditions.iter().find(|condition| condition.type_ == names::condition::ANNOUNCED)
 }
 
 /// The Event that says that somebody else answers for an address of the Service.

@@ -92,10 +92,10 @@ pub mod event {
 
 /// Conditions on Services, written only while there is something wrong.
 pub mod condition {
+    /// Whether the Service has the addresses it asks for. Its reasons are those of refusals.
+    pub const ALLOCATED: &str = "ferrolb.io/Allocated";
     /// Whether anybody answers for the address.
     pub const ANNOUNCED: &str = "ferrolb.io/Announced";
-    /// Why not: no L2Advertisement covers the address.
-    pub const NO_ADVERTISEMENT: &str = "NoAdvertisement";
 }
 
 /// The ConfigurationState objects.
@@ -137,8 +137,18 @@ pub mod ownership_event {
     pub const DRAINED: &str = "Drained";
 }
 
-/// Further reasons of the condition [`ANNOUNCED`](condition::ANNOUNCED).
+/// The reasons of the condition [`ANNOUNCED`](condition::ANNOUNCED).
 pub mod announced_reason {
+    /// No L2Advertisement covers the address.
+    pub const NO_ADVERTISEMENT: &str = "NoAdvertisement";
+    /// The Service has no endpoint that is ready.
+    pub const NO_ENDPOINTS: &str = "NoEndpoints";
+    /// No node of the cluster announces anything.
+    pub const NO_SPEAKER: &str = "NoSpeaker";
+    /// The L2Advertisements select none of the nodes that could.
+    pub const NO_NODE: &str = "NoNode";
+    /// None of the nodes that may announce it has an endpoint, and traffic is to stay on the node.
+    pub const NO_LOCAL_ENDPOINT: &str = "NoLocalEndpoint";
     /// Another host answers for an address of the Service.
     pub const ADDRESS_CONFLICT: &str = "AddressConflict";
     /// A node of the cluster answers for an address of the Service, though its speaker does not

@@ -118,10 +118,19 @@ impl Service {
 
     /// Waits until its condition `ferrolb.io/Announced` says this; `None`: until there is none.
     pub async fn await_announced(&self, expected: Option<[&str; 3]>) -> Result<()> {
-        until(SOON, &format!("the condition {expected:?}"), async || {
+        self.await_condition("ferrolb.io/Announced", expected).await
+    }
+
+    /// The same for the condition `ferrolb.io/Allocated`.
+    pub async fn await_allocated(&self, expected: Option<[&str; 3]>) -> Result<()> {
+        self.await_condition("ferrolb.io/Allocated", expected).await
+    }
+
+    async fn await_condition(&self, kind: &str, expected: Option<[&str; 3]>) -> Result<()> {
+        until(SOON, &format!("the condition {kind} {expected:?}"), async || {
             let conditions = self.get().await?.status.unwrap_or_default().conditions;
             let mut all = conditions.unwrap_or_default().into_iter();
-            let found = all.find(|condition| condition.type_ == "ferrolb.io/Announced");
+            let found = all.find(|condition| condition.type_ == kind);
             let said = found.as_ref().map(|it| [&*it.status, &*it.reason, &*it.message]);
             Ok(Look::when((said == expected).then_some(()), || format!("{said:?}")))
         })

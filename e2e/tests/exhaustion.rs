@@ -36,11 +36,13 @@ async fn a_second_service_waits_for_the_only_address_and_gets_it() -> Result<()>
         let refused = Event::allocation_failed(&second.key(), "no available IPs");
         second.await_event(&refused).await?;
         assert_eq!(second.addresses().await?, [""; 0]);
+        second.await_allocated(Some(["False", "Exhausted", "no available IPs"])).await?;
 
         space.kubectl(&["delete", "service", "first"])?;
         second.await_addresses(&["172.17.255.1"]).await?;
         let assigned = Event::controller("IPAllocated", "Assigned IP [\"172.17.255.1\"]");
         second.await_event(&assigned).await?;
+        second.await_allocated(None).await?;
         let node = second.announcer().await?;
         second.await_event(&Event::node_assigned(&node.name)).await?;
         client::curl_reaches("http://172.17.255.1/index.html", &pods).await?;

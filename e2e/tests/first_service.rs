@@ -131,6 +131,29 @@ async fn an_address_that_no_advertisement_covers_is_told_of_on_its_service() -> 
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
+async fn an_address_that_no_pod_is_behind_is_told_of_on_its_service() -> Result<()> {
+    let lab = Lab::attach()?;
+    TempNamespace::with(&lab, "no-pods", async |space| {
+        let _config = Config::pool(&lab, "first-pool", FIRST_POOL)?;
+        let service = space.balance("web-svc-lb").await?;
+        let ip = service.address().await?;
+        let why =
+            format!("no endpoint is ready (kubectl get endpointslices): nobody answers for {ip}");
+        service.await_announced(Some(["False", "NoEndpoints", &why])).await?;
+        service.await_event(&Event::controller_warning("notAnnounced", &why)).await?;
+        assert_eq!(client::arping(ip, 1)?, []);
+
+        let pods = web::deploy(space, 1).await?;
+        client::curl_reaches(&format!("http://{ip}/index.html"), &pods).await?;
+        service.await_announced(None).await?;
+        assert_eq!(service.times_told("notAnnounced").await?, 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
 async fn a_host_beyond_a_router_reaches_the_address_through_any_node() -> Result<()> {
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "off-subnet", async |space| {

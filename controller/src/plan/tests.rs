@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
 use super::*;
 use crate::alloc::settle::Lost;
 use crate::alloc::{Claim, Held};
@@ -23,7 +25,12 @@ fn facts(addresses: &[&str], pool: Option<&str>) -> Facts {
 }
 
 fn target(addresses: &[&str], pool: Option<&str>) -> Target {
-    Target { addresses: ips(addresses), pool: pool.map(Into::into), announced: Announced::Unsaid }
+    Target {
+        addresses: ips(addresses),
+        pool: pool.map(Into::into),
+        allocated: Said::Nothing,
+        announced: Said::Nothing,
+    }
 }
 
 fn settled(addresses: &[&str], news: News) -> Settled {
@@ -95,7 +102,7 @@ fn the_condition_comes_and_goes_and_leaves_others_alone() {
     facts.conditions.push(other.clone());
     let mut wanted = target(&["192.0.2.1"], Some("p"));
     wanted.announced =
-        Announced::No { reason: names::condition::NO_ADVERTISEMENT, message: "nobody".to_owned() };
+        Said::No { reason: "NoAdvertisement".to_owned(), message: "nobody".to_owned() };
     let first = patch(&facts, &wanted, NOW).unwrap();
     let written: Vec<Condition> =
         serde_json::from_value(first["status"]["conditions"].clone()).unwrap();
@@ -104,11 +111,11 @@ fn the_condition_comes_and_goes_and_leaves_others_alone() {
     assert_eq!((written[1].status.as_str(), written[1].message.as_str()), ("False", "nobody"));
 
     facts.conditions = written;
-    assert!(says_not_announced(&facts));
+    assert!(said::says_not_announced(&facts, "NoAdvertisement"));
     assert_eq!(patch(&facts, &wanted, Timestamp::MAX), None);
-    wanted.announced = Announced::AsItIs;
+    wanted.announced = Said::AsItIs;
     assert_eq!(patch(&facts, &wanted, NOW), None);
-    wanted.announced = Announced::Unsaid;
+    wanted.announced = Said::Nothing;
     let mended = patch(&facts, &wanted, NOW).unwrap();
     assert_eq!(mended["status"]["conditions"], json!([other]));
 }

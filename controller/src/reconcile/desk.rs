@@ -29,11 +29,13 @@ mod exchange;
 mod figures;
 mod queue;
 mod service;
+mod silence;
 mod startup;
 
 use conflicts::Conflicts;
 pub use conflicts::Reported;
 use queue::Queue;
+use silence::Silence;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -119,10 +121,7 @@ pub struct Desk {
     writing: BTreeMap<ServiceKey, bool>,
     /// When to look again at Services.
     later: BTreeSet<(Duration, ServiceKey)>,
-    /// Since when Services have an address that no advertisement covers.
-    uncovered: BTreeMap<ServiceKey, Duration>,
-    /// Of those, the ones already told of.
-    told_uncovered: BTreeSet<ServiceKey>,
+    silence: Silence,
     told_problems: BTreeSet<Problem>,
     conflicts: Conflicts,
     refusals: BTreeMap<&'static str, u64>,
@@ -144,8 +143,7 @@ impl Desk {
             retry_refused: false,
             writing: BTreeMap::new(),
             later: BTreeSet::new(),
-            uncovered: BTreeMap::new(),
-            told_uncovered: BTreeSet::new(),
+            silence: Silence::default(),
             told_problems: BTreeSet::new(),
             conflicts: Conflicts::default(),
             refusals: BTreeMap::new(),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crds::api::v1alpha1::MoveOrder;
 use crds::model::compile::Config;
-use crds::model::ids::NodeName;
+use crds::model::ids::{NodeName, ServiceKey};
 use kit::feed::Change;
 
 use crate::view::Facts;
@@ -25,12 +25,14 @@ mod cluster;
 pub mod facts;
 mod look;
 mod roster;
+mod unserved;
 mod ward;
 
 use book::Book;
 use cluster::Cluster;
 use facts::{NodeFacts, SliceFacts, SpeakerFacts, StatusFacts};
 use roster::Roster;
+pub use unserved::Unserved;
 
 /// At most this often is everything looked at while things change: a look at 10,000 groups and 100
 /// nodes takes a tenth of a second, in which nobody gets an address.
@@ -98,6 +100,8 @@ pub struct Mover {
     /// Nodes to whose objects a write failed, and when to try again.
     pausing: BTreeMap<NodeName, Duration>,
     spread: u32,
+    /// What was found at the last look, until somebody asks.
+    unserved: Option<BTreeMap<ServiceKey, Unserved>>,
     ordered: BTreeMap<&'static str, u64>,
 }
 
@@ -118,6 +122,7 @@ impl Mover {
             writing: BTreeSet::new(),
             pausing: BTreeMap::new(),
             spread: 0,
+            unserved: None,
             ordered: BTreeMap::new(),
         }
     }
@@ -182,6 +187,11 @@ impl Mover {
     /// How many groups the busiest node has more than the idlest that could have one of them.
     pub fn spread(&self) -> u32 {
         self.spread
+    }
+
+    /// The Services that nobody can answer for, if that was looked at since this was asked last.
+    pub fn take_unserved(&mut self) -> Option<BTreeMap<ServiceKey, Unserved>> {
+        self.unserved.take()
     }
 
     /// How many orders were given since this was asked last, by reason.

@@ -14,7 +14,8 @@ use super::conflicts::{Duplicate, Enough, PER_SERVICE, Whose};
 use super::{Desk, Effect, Now};
 use crate::alloc::settle::{Lost, News, Settled, Why};
 use crate::alloc::{Refusal, Request, Wanted};
-use crate::plan::{self, Announced};
+use crate::plan;
+use crate::plan::said::{self, Said};
 use crate::view::Facts;
 
 /// How soon it is tried again to find another address where there was none.
@@ -41,7 +42,7 @@ impl Desk {
         settled: &mut Settled,
         now: Now,
         effects: &mut Vec<Effect>,
-    ) -> Option<Announced> {
+    ) -> Option<Said> {
         let claim = settled.claim.as_ref().filter(|claim| !claim.reserved)?;
         let mut stays = None;
         for address in claim.addresses.clone() {
@@ -59,7 +60,7 @@ impl Desk {
             };
             // Who else sees it is no news. What the condition says was told by a former leader.
             let news = format!("{address} {} {done}", duplicate.mac);
-            let is_known = plan::says(facts, reason, &message);
+            let is_known = said::says(facts, reason, &message);
             if self.conflicts.is_news(&facts.key, news) && !is_known {
                 tracing::warn!(
                     event = "addressConflict",
@@ -73,7 +74,7 @@ impl Desk {
                 effects.push(Effect::Tell(plan::conflict(facts, &message)));
             }
             if !matches!(outcome, Outcome::Exchanged(_)) {
-                stays = stays.or(Some(Announced::No { reason, message }));
+                stays = stays.or(Some(Said::No { reason: reason.to_owned(), message }));
             }
         }
         if stays.is_none() {

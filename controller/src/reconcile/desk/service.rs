@@ -1,13 +1,12 @@
 //! One Service's turn.
 
 use crds::model::ids::ServiceKey;
-use crds::model::selector::Labels;
-use crds::names::condition::NO_ADVERTISEMENT;
 
-use super::{Desk, Effect, GRACE, Now};
+use super::{Desk, Effect, Now};
 use crate::alloc::settle::{News, Settled};
 use crate::alloc::{Claim, Refusal, Request, settle};
-use crate::plan::{self, Announced, Target};
+use crate::plan::said::{Said, says_anything};
+use crate::plan::{self, Target};
 use crate::view::{Asks, Facts, Skip};
 
 impl Desk {
@@ -30,13 +29,15 @@ impl Desk {
             Asks::Impossible(refusal) => {
                 self.give_back(&facts, refusal.reason());
                 let settled = nothing(Some(refusal.clone()));
-                (settled, cleared())
+                (settled, Target { allocated: Said::refused(refusal), ..cleared() })
             }
             Asks::Nothing(skip) => {
                 let had = self.ledger.claim(key).cloned();
                 self.give_back(&facts, skip.reason());
                 self.refused.remove(key);
-                if !is_from_us(&facts, *skip, had.as_ref()) {
+                let is_left = facts.held.addresses.is_empty() && facts.is_plain;
+                let has_rest = *skip != Skip::OtherClass && is_left && says_anything(&facts);
+                if !has_rest && !is_from_us(&facts, *skip, had.as_ref()) {
                     return;
                 }
                 (nothing(None), cleared())
@@ -45,12 +46,7 @@ impl Desk {
         let was = self.refused.get(key);
         effects.extend(plan::events(&facts, &settled, was).into_iter().map(Effect::Tell));
         self.remember_refusal(key, settled.refusal);
-        if let Announced::No { reason: NO_ADVERTISEMENT, message } = &target.announced
-            && !plan::says_not_announced(&facts)
-            && self.told_uncovered.insert(key.clone())
-        {
-            effects.push(Effect::Tell(plan::not_announced(&facts, message)));
-        }
+        self.tell_silence(&facts, &target, effects);
         if settled.claim.is_some_and(|claim| claim.reserved) {
             return;
         }
@@ -71,48 +67,21 @@ impl Desk {
         let mut settled = settle(&mut self.ledger, config, request, &facts.held);
         let conflict = self.heed_conflicts(facts, request, &mut settled, now, effects);
         log(facts, &settled);
+        let allocated = settled.refusal.as_ref().map_or(Said::Nothing, Said::refused);
         let Some(claim) = &settled.claim else {
-            self.uncovered.remove(&facts.key);
-            self.told_uncovered.remove(&facts.key);
-            return (settled, cleared());
+            self.silence.forget(&facts.key);
+            let target = Target { allocated, ..cleared() };
+            return (settled, target);
         };
         let announced = self.announced(facts, claim, &request.labels, now);
         let announced = conflict.unwrap_or(announced);
         let target = Target {
             addresses: claim.addresses.clone(),
             pool: Some(claim.pool.clone()),
+            allocated,
             announced,
         };
         (settled, target)
-    }
-
-    /// What the Service should say about the announcement of what it holds.
-    fn announced(&mut self, facts: &Facts, claim: &Claim, labels: &Labels, now: Now) -> Announced {
-        let config = self.sources.config();
-        let is_covered = config.advertisements_for(&claim.pool, labels).next().is_some();
-        if is_covered {
-            self.uncovered.remove(&facts.key);
-            self.told_uncovered.remove(&facts.key);
-            return Announced::Unsaid;
-        }
-        let since = *self.uncovered.entry(facts.key.clone()).or_insert(now.elapsed);
-        if now.elapsed < since + GRACE && !plan::says_not_announced(facts) {
-            self.later.insert((since + GRACE, facts.key.clone()));
-            return Announced::AsItIs;
-        }
-        let mut others = config.advertisements.values();
-        let missing = if others.any(|one| one.pools.contains(&claim.pool)) {
-            "selects this Service with its address from"
-        } else {
-            "covers"
-        };
-        let addresses: Vec<_> = claim.addresses.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "no L2Advertisement {missing} pool \"{}\": nobody answers for {}",
-            claim.pool,
-            addresses.join(" and ")
-        );
-        Announced::No { reason: NO_ADVERTISEMENT, message }
     }
 
     fn remember_refusal(&mut self, key: &ServiceKey, refusal: Option<Refusal>) {
@@ -135,8 +104,7 @@ impl Desk {
     }
 
     fn give_back(&mut self, facts: &Facts, reason: &'static str) {
-        self.uncovered.remove(&facts.key);
-        self.told_uncovered.remove(&facts.key);
+        self.silence.forget(&facts.key);
         if let Some(claim) = self.ledger.release(&facts.key) {
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
@@ -152,8 +120,7 @@ impl Desk {
     fn forget(&mut self, key: &ServiceKey) {
         self.refused.remove(key);
         self.conflicts.forget(key);
-        self.uncovered.remove(key);
-        self.told_uncovered.remove(key);
+        self.silence.forget(key);
         if let Some(claim) = self.ledger.release(key) {
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
@@ -184,7 +151,7 @@ fn nothing(refusal: Option<Refusal>) -> Settled {
 }
 
 fn cleared() -> Target {
-    Target { addresses: Vec::new(), pool: None, announced: Announced::Unsaid }
+    Target { addresses: Vec::new(), pool: None, allocated: Said::Nothing, announced: Said::Nothing }
 }
 
 fn log(facts: &Facts, settled: &Settled) {

@@ -68,6 +68,14 @@ impl Scene {
         self.work()
     }
 
+    /// Puts in a Service that gets nothing, and lets it say so.
+    fn refuse(&mut self, mut object: Value) -> Vec<Effect> {
+        let effects = self.put(&object);
+        let (_, patch) = &patches(&effects)[0];
+        assert_eq!(self.answer(&mut object, patch), []);
+        effects
+    }
+
     fn delete(&mut self, name: &str) -> Vec<Effect> {
         let metadata = facts(&service(name, 1)).key;
         let metadata = ObjectMeta {
@@ -155,6 +163,18 @@ fn ingress(effects: &[Effect]) -> Vec<(String, String)> {
         ips.collect::<Vec<_>>().join(",")
     };
     patches(effects).iter().map(|(name, patch)| (name.clone(), text(patch))).collect()
+}
+
+/// Type, reason and message of each condition that a patch writes.
+fn said(patch: &Value) -> Vec<(&str, &str, &str)> {
+    let conditions = patch["status"]["conditions"].as_array().into_iter().flatten();
+    conditions
+        .map(|one| {
+            assert_eq!(one["status"], "False");
+            let text = |name: &str| one[name].as_str().unwrap();
+            (text("type"), text("reason"), text("message"))
+        })
+        .collect()
 }
 
 fn told(effects: &[Effect]) -> Vec<&'static str> {

@@ -14,7 +14,8 @@ impl Mover {
         let settled_if_before = now.checked_sub(self.settings.settling);
         let oldest = self.cluster.forget(settled_if_before.unwrap_or_default());
         let electorate = self.roster.electorate();
-        let wards = wards(&self.cluster, &self.roster, config, &electorate);
+        let (wards, unserved) = wards(&self.cluster, &self.roster, config, &electorate);
+        self.unserved = Some(unserved);
         if !std::mem::replace(&mut self.has_adopted, true) && self.settings.moves == Moves::On {
             for (node, orders) in self.roster.orders() {
                 self.book.adopt(node, orders, now);

@@ -7,6 +7,8 @@ use super::*;
 use crate::fixtures::{config, pool};
 use crate::view;
 
+mod unserved;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn object<T: DeserializeOwned>(value: Value) -> T {

@@ -1,6 +1,7 @@
-//! Groups with an owner, and the nodes that may have them: worked out as the speakers do it.
+//! Groups with an owner, and the nodes that may have them: worked out as the speakers do it; and why
+//! nobody can have the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crds::model::advertisement::Advertisement;
@@ -12,6 +13,7 @@ use crds::model::ids::{NodeName, PoolName, ServiceKey};
 use super::cluster::{Cluster, Owner};
 use super::facts::ServiceFacts;
 use super::roster::Roster;
+use super::unserved::Unserved;
 use crate::placement::Candidate;
 
 /// A group that somebody announces.
@@ -31,22 +33,41 @@ impl Ward<'_> {
     }
 }
 
-/// All groups that have an owner, by address.
+/// All groups that have an owner, by address, and of the others the Services that nobody may announce.
 pub(super) fn wards<'a>(
     cluster: &Cluster,
     roster: &Roster,
     config: &Config,
     electorate: &'a Electorate,
-) -> Vec<Ward<'a>> {
-    let ward = |group: Group| {
-        let id = *group.addresses.first()?;
-        let owner = cluster.owner(&group)?;
+) -> (Vec<Ward<'a>>, BTreeMap<ServiceKey, Unserved>) {
+    let mut wards = Vec::new();
+    let mut unserved = BTreeMap::new();
+    for group in cluster.groups() {
+        let Some(&id) = group.addresses.first() else { continue };
         let candidates = candidates(cluster, roster, config, electorate, &group);
-        Some(Ward { id, group, owner, candidates })
-    };
-    let mut wards: Vec<Ward<'a>> = cluster.groups().into_iter().filter_map(ward).collect();
+        if let Some(owner) = cluster.owner(&group) {
+            wards.push(Ward { id, group, owner, candidates });
+        } else if candidates.is_empty() {
+            let why = why_unserved(cluster, roster, &group);
+            unserved.extend(group.services.into_iter().map(|key| (key, why)));
+        }
+    }
     wards.sort_by_key(|ward| ward.id);
-    wards
+    (wards, unserved)
+}
+
+fn why_unserved(cluster: &Cluster, roster: &Roster, group: &Group) -> Unserved {
+    let services = || group.services.iter();
+    let is_local = |key: &ServiceKey| cluster.facts(key).is_some_and(|facts| facts.is_local);
+    if !services().any(|key| cluster.has_endpoint(key)) {
+        Unserved::NoEndpoints
+    } else if roster.fit().next().is_none() {
+        Unserved::NoSpeaker
+    } else if services().any(is_local) {
+        Unserved::NoLocalEndpoint
+    } else {
+        Unserved::NoNode
+    }
 }
 
 fn candidates<'a>(

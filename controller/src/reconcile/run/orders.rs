@@ -26,6 +26,9 @@ impl Term {
                 (node, written)
             });
         }
+        if let Some(unserved) = mover.take_unserved() {
+            self.desk.set_unserved(unserved, now);
+        }
         metrics.placement_spread.set(mover.spread().into());
         for (reason, count) in mover.take_ordered() {
             metrics.moves_ordered.with_label_values(&[reason]).inc_by(count);

@@ -1,6 +1,22 @@
-//! Addresses that no advertisement covers.
+//! Addresses that no advertisement covers, and those that nobody can announce.
 
+use super::super::silence::PATIENCE;
 use super::*;
+use crate::reconcile::mover::Unserved;
+
+/// A Service that has its address and is announced, and the rest of its life.
+fn served_scene() -> (Scene, Value) {
+    let object = served("web", 1, "10.0.0.7", "p");
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[object.clone()]);
+    assert_eq!(patches(&scene.work()), []);
+    scene.desk.set_unserved(BTreeMap::new(), scene.elapsed);
+    assert_eq!(scene.work(), []);
+    (scene, object)
+}
+
+fn unserved(why: Unserved) -> BTreeMap<ServiceKey, Unserved> {
+    BTreeMap::from([(key("web"), why)])
+}
 
 #[test]
 fn an_address_that_nobody_announces_is_told_after_a_while_and_mended() {
@@ -42,4 +58,64 @@ fn an_advertisement_that_comes_soon_spares_the_warning() {
     assert_eq!(scene.work(), []);
     scene.elapsed = GRACE;
     assert_eq!(scene.work(), []);
+}
+
+#[test]
+fn an_address_that_nobody_can_announce_is_told_of_with_the_reason() {
+    for (why, reason, text) in [
+        (Unserved::NoEndpoints, "NoEndpoints", "no endpoint is ready"),
+        (Unserved::NoSpeaker, "NoSpeaker", "no node has a speaker at work"),
+        (Unserved::NoNode, "NoNode", "selected by the L2Advertisements"),
+        (Unserved::NoLocalEndpoint, "NoLocalEndpoint", "externalTrafficPolicy is Local"),
+    ] {
+        let (mut scene, mut object) = served_scene();
+        scene.desk.set_unserved(unserved(why), scene.elapsed);
+        assert_eq!(scene.work(), []);
+        assert_eq!(scene.desk.next_deadline(), Some(PATIENCE));
+        scene.elapsed = PATIENCE;
+        let effects = scene.work();
+        assert_eq!(told(&effects), ["notAnnounced"]);
+        let (_, patch) = &patches(&effects)[0];
+        let [(kind, found, message)] = said(patch)[..] else { panic!("{patch}") };
+        assert_eq!((kind, found), ("ferrolb.io/Announced", reason));
+        assert!(message.contains(text) && message.ends_with(": nobody answers for 10.0.0.7"));
+        assert_eq!(scene.answer(&mut object, patch), []);
+
+        scene.desk.set_unserved(BTreeMap::new(), scene.elapsed);
+        let effects = scene.work();
+        assert_eq!(patches(&effects)[0].1["status"], json!({"conditions": []}));
+        assert_eq!(told(&effects), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn pods_that_come_back_soon_spare_the_warning() {
+    let (mut scene, _) = served_scene();
+    scene.desk.set_unserved(unserved(Unserved::NoEndpoints), scene.elapsed);
+    assert_eq!(scene.work(), []);
+    scene.elapsed = PATIENCE / 2;
+    scene.desk.set_unserved(BTreeMap::new(), scene.elapsed);
+    assert_eq!(scene.work(), []);
+    scene.elapsed = PATIENCE * 2;
+    assert_eq!(scene.work(), []);
+}
+
+#[test]
+fn a_new_leader_neither_repeats_nor_takes_back_what_the_former_one_said() {
+    let (mut scene, mut object) = served_scene();
+    scene.desk.set_unserved(unserved(Unserved::NoEndpoints), scene.elapsed);
+    scene.work();
+    scene.elapsed = PATIENCE;
+    let (_, patch) = patches(&scene.work()).remove(0);
+    scene.answer(&mut object, &patch);
+
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[object.clone()]);
+    assert_eq!(patches(&scene.work()), [], "nothing is known of endpoints yet");
+    scene.desk.set_unserved(unserved(Unserved::NoEndpoints), scene.elapsed);
+    assert_eq!(scene.work(), []);
+
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[object]);
+    scene.work();
+    scene.desk.set_unserved(BTreeMap::new(), scene.elapsed);
+    assert_eq!(patches(&scene.work())[0].1["status"], json!({"conditions": []}));
 }

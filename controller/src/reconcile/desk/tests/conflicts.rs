@@ -79,7 +79,7 @@ fn an_address_that_was_never_in_use_is_exchanged_and_set_aside() {
         let effects = scene.put(&service(&format!("s{number}"), number));
         assert_eq!(ingress(&effects)[0].1, format!("10.0.0.{number}"));
     }
-    assert_eq!(told(&scene.put(&service("last", 20))), ["AllocationFailed"]);
+    assert_eq!(told(&scene.refuse(service("last", 20))), ["AllocationFailed"]);
     // Not even for a while after the other host went.
     assert_eq!(scene.report("n1", &json!([])), []);
     assert_eq!(scene.after(599 * SECOND), []);

@@ -126,12 +126,44 @@ fn dns_over_tcp_and_udp_shares_one_address() {
 fn a_service_before_its_pool_is_told_once_and_served_when_the_pool_comes() {
     let mut scene = Scene::new(&[], &[]);
     scene.work();
-    let effects = scene.put(&service("web", 5));
-    assert_eq!((patches(&effects), told(&effects)), (vec![], vec!["AllocationFailed"]));
-    assert_eq!(scene.put(&service("web", 6)), []);
+    let mut object = service("web", 5);
+    let effects = scene.put(&object);
+    assert_eq!(told(&effects), ["AllocationFailed"]);
+    let (_, patch) = &patches(&effects)[0];
+    assert_eq!(said(patch), [("ferrolb.io/Allocated", "NoPool", "no available IPs")]);
+    assert_eq!(patch["status"].get("loadBalancer"), None);
+    assert_eq!(scene.answer(&mut object, patch), []);
+    object["metadata"]["resourceVersion"] = json!("2000");
+    assert_eq!(scene.put(&object), []);
     let effects = scene.pools(Change::Put(pool("p", 7, "10.0.0.0/24")));
     assert_eq!(ingress(&effects), [pair("web", "10.0.0.0")]);
     assert_eq!(told(&effects), ["IPAllocated"]);
+    assert_eq!(patches(&effects)[0].1["status"]["conditions"], json!([]));
+}
+
+#[test]
+fn a_service_that_was_refused_and_asks_no_more_says_nothing_any_more() {
+    let mut scene = Scene::new(&[], &[]);
+    scene.work();
+    let mut object = service("web", 5);
+    let (_, patch) = patches(&scene.put(&object)).remove(0);
+    scene.answer(&mut object, &patch);
+    object["spec"]["type"] = json!("ClusterIP");
+    object["metadata"]["resourceVersion"] = json!("2000");
+    let effects = scene.put(&object);
+    assert_eq!(patches(&effects)[0].1["status"], json!({"conditions": []}));
+}
+
+#[test]
+fn one_that_wants_another_class_now_keeps_what_its_status_says() {
+    let mut scene = Scene::new(&[], &[]);
+    scene.work();
+    let mut object = service("web", 5);
+    let (_, patch) = patches(&scene.put(&object)).remove(0);
+    scene.answer(&mut object, &patch);
+    object["spec"]["loadBalancerClass"] = json!("example.com/other");
+    object["metadata"]["resourceVersion"] = json!("2000");
+    assert_eq!(scene.put(&object), []);
 }
 
 #[test]
@@ -140,8 +172,8 @@ fn a_full_pool_serves_who_waits_longest_as_soon_as_there_is_room() {
     scene.work();
     let mut patient = service("z-first", 5);
     patient["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
-    scene.put(&service("b-second", 4));
-    scene.put(&patient);
+    scene.refuse(service("b-second", 4));
+    scene.refuse(patient);
     let effects = scene.delete("a");
     assert_eq!(ingress(&effects), [pair("z-first", "10.0.0.1")]);
     assert_eq!(told(&effects), ["IPAllocated"]);
