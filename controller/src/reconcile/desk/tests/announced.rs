@@ -7,7 +7,7 @@ use crate::reconcile::mover::Unserved;
 /// A Service that has its address and is announced, and the rest of its life.
 fn served_scene() -> (Scene, Value) {
     let object = served("web", 1, "10.0.0.7", "p");
-    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[object.clone()]);
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], std::slice::from_ref(&object));
     assert_eq!(patches(&scene.work()), []);
     scene.desk.set_unserved(BTreeMap::new(), scene.elapsed);
     assert_eq!(scene.work(), []);
@@ -109,7 +109,7 @@ fn a_new_leader_neither_repeats_nor_takes_back_what_the_former_one_said() {
     let (_, patch) = patches(&scene.work()).remove(0);
     scene.answer(&mut object, &patch);
 
-    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[object.clone()]);
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], std::slice::from_ref(&object));
     assert_eq!(patches(&scene.work()), [], "nothing is known of endpoints yet");
     scene.desk.set_unserved(unserved(Unserved::NoEndpoints), scene.elapsed);
     assert_eq!(scene.work(), []);
