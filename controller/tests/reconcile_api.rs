@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 const SERVICES: &str = "/api/v1/services";
 const POOLS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools";
 const ADVERTISEMENTS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements";
+const STATUSES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses";
 const STATUS: &str = "PATCH /api/v1/namespaces/default/services/web/status";
 const QUIET: Duration = Duration::from_secs(30);
 
@@ -59,11 +60,22 @@ fn advertisement() -> Value {
     })
 }
 
+/// A speaker's word that it announces the Service.
+fn announced() -> Value {
+    json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+        "metadata": {"name": "l2-1", "namespace": "metallb-system", "resourceVersion": "4"},
+        "spec": {},
+        "status": {"node": "n1", "serviceName": "web", "serviceNamespace": "default"},
+    })
+}
+
 fn cluster(services: Vec<Value>) -> FakeApi {
     FakeApi::new(&[
         (SERVICES, services),
         (POOLS, vec![pool()]),
         (ADVERTISEMENTS, vec![advertisement()]),
+        (STATUSES, vec![announced()]),
     ])
 }
 
@@ -148,7 +160,7 @@ async fn the_state_of_the_configuration_is_written_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_one_event_and_no_write() {
+async fn a_refusal_is_one_event_and_one_condition() {
     let mut wants = service();
     wants["metadata"]["annotations"] = json!({"metallb.io/address-pool": "nowhere"});
     let mut api = cluster(vec![wants.clone()]);
@@ -160,9 +172,20 @@ async fn a_refusal_is_one_event_and_no_write() {
     assert_eq!(event["source"]["component"], "metallb-controller");
     let text = "Failed to allocate IP for \"default/web\": unknown pool \"nowhere\"";
     assert_eq!(event["message"], text);
-    assert!(!lines(&writes).contains(&STATUS));
+    let said = &body(&writes, "services/web")["status"];
+    let condition = &said["conditions"][0];
+    assert_eq!(
+        (&condition["type"], &condition["status"]),
+        (&json!("ferrolb.io/Allocated"), &json!("False"))
+    );
+    assert_eq!(
+        (&condition["reason"], &condition["message"]),
+        (&json!("UnknownPool"), &json!("unknown pool \"nowhere\""))
+    );
+    assert_eq!(said.get("loadBalancer"), None);
     // Looking at it again is no news.
     wants["metadata"]["resourceVersion"] = json!("9");
+    wants["status"] = said.clone();
     api.put(SERVICES, "MODIFIED", &wants);
     assert_eq!(lines(&api.drain(QUIET).await), [] as [&str; 0]);
 }
