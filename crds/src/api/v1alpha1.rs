@@ -5,5 +5,5 @@ pub mod speaker;
 
 pub use speaker::{
     Conflict, ConflictKind, Knock, MoveOrder, Speaker, SpeakerLink, SpeakerSpec, SpeakerState,
-    SpeakerStatus,
+    SpeakerStatus, Unanswered,
 };

@@ -31,6 +31,7 @@ impl Engine {
             knock: self.speakers.get(peers.book().me()).and_then(|facts| facts.knock.clone()),
             links: self.ports.clone().unwrap_or_default(),
             conflicts: self.conflicts.all(),
+            unanswered: self.checks.unanswered(),
         };
         if self.described.as_ref() != Some(&description) {
             self.described = Some(description.clone());

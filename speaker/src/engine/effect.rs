@@ -1,6 +1,6 @@
 //! What a speaker is to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crds::model::ids::{IfIndex, MacAddr, NodeName, ServiceKey};
@@ -27,6 +27,8 @@ pub struct Description {
     pub links: Vec<PortSpec>,
     /// Addresses that others answer for, too.
     pub conflicts: BTreeSet<Conflict>,
+    /// Addresses that nobody answered for when they were asked for last, and who owns them.
+    pub unanswered: BTreeMap<IpAddr, NodeName>,
 }
 
 /// Whether a speaker takes addresses.

@@ -32,6 +32,8 @@ pub(super) struct Checks {
     gap: Duration,
     next: Option<Moment>,
     open: BTreeMap<IpAddr, Check>,
+    /// Addresses that nobody answered for the last time, and who owned them then.
+    unanswered: BTreeMap<IpAddr, NodeName>,
 }
 
 /// A question on the wire.
@@ -49,6 +51,11 @@ impl Checks {
         if let Some(check) = self.open.get_mut(address) {
             check.answers.insert(mac, link);
         }
+    }
+
+    /// Addresses that nobody answered for the last time, and who owned them then.
+    pub(super) fn unanswered(&self) -> BTreeMap<IpAddr, NodeName> {
+        self.unanswered.clone()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
@@ -86,6 +93,7 @@ impl Engine {
             let Some(mut check) = self.checks.open.remove(&address) else { continue };
             if self.owner_to_check(&address).as_ref() != Some(&check.owner) {
                 // It changed hands meanwhile: what was seen says nothing.
+                self.checks.unanswered.remove(&address);
                 continue;
             }
             if check.answers.is_empty() && check.tries + 1 < TRIES {
@@ -104,6 +112,9 @@ impl Engine {
         if check.answers.is_empty() {
             // Perhaps the owner is gone; the watch finds out.
             peers.doubt(&check.owner, now);
+            self.checks.unanswered.insert(address, check.owner.clone());
+        } else {
+            self.checks.unanswered.remove(&address);
         }
         let rivals: Vec<Conflict> = check
             .answers
@@ -154,6 +165,11 @@ impl Engine {
         let total = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         let round = EVERY.max(Duration::from_secs(1) * (total / PER_SECOND));
         let mine = u32::try_from(queue.len()).unwrap_or(u32::MAX).max(1);
+        // What is another's to check by now, this one knows no longer.
+        let of_round: BTreeSet<&IpAddr> = queue.iter().collect();
+        let mut unanswered = std::mem::take(&mut self.checks.unanswered);
+        unanswered.retain(|address, _| of_round.contains(address));
+        self.checks.unanswered = unanswered;
         self.checks.gap = round / mine;
         self.checks.queue = queue;
     }

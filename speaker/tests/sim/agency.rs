@@ -214,6 +214,9 @@ impl World {
             Effect::Knock { node, nonce } => self.want_write(id, Write::Knock(node, nonce)),
             Effect::Describe(description) => {
                 self.want_write(id, Write::Echo(description.knock.clone()));
+                let ledger = &mut self.judge.ledger;
+                ledger.ever_unanswered.extend(description.unanswered.clone());
+                ledger.unanswered.insert(id, description.unanswered);
             }
             Effect::Send { to, bytes } => self.send_datagram(id, to, bytes),
             Effect::Members { alive: members, .. } => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crds::model::ids::{MacAddr, ServiceKey};
+use crds::model::ids::{MacAddr, NodeName, ServiceKey};
 use speaker::engine::Conflict;
 
 use crate::node::{self, NodeId};
@@ -39,6 +39,10 @@ pub(crate) struct Ledger {
     pub(crate) conflicts: Vec<(At, NodeId, Conflict)>,
     /// Why agents said that they do not announce a Service: the words of logs and metrics.
     pub(crate) silences: BTreeSet<(NodeId, ServiceKey, &'static str)>,
+    /// What nodes said last of addresses that nobody answered for, and who owns them; and everything
+    /// that any said.
+    pub(crate) unanswered: BTreeMap<NodeId, BTreeMap<IpAddr, NodeName>>,
+    pub(crate) ever_unanswered: BTreeSet<(IpAddr, NodeName)>,
     /// Gratuitous frames.
     pub(crate) sent: Vec<(At, NodeId, IpAddr)>,
     /// Who answered whom in the end.

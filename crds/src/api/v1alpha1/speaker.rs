@@ -111,6 +111,11 @@ pub struct SpeakerStatus {
     /// Addresses that another host on the network answers for as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
+
+    /// Addresses of other nodes that nobody answered for when this speaker asked for them, as a
+    /// client would. Each address is asked for by one speaker, every 30 seconds or less often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
@@ -174,6 +179,21 @@ pub struct Conflict {
     pub kind: ConflictKind,
 
     /// Since when the other host has been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// An address that should be answered and was not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unanswered {
+    /// The address. Example: `172.17.255.1`.
+    pub address: String,
+
+    /// The node that announces it.
+    pub node: String,
+
+    /// Since when every question went unanswered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crds::api::v1alpha1::{Conflict, ConflictKind, SpeakerLink, SpeakerState, SpeakerStatus};
+use crds::api::v1alpha1::{
+    Conflict, ConflictKind, SpeakerLink, SpeakerState, SpeakerStatus, Unanswered,
+};
+use crds::model::ids::NodeName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,7 +18,7 @@ const NAMED: usize = 5;
 /// The status that says `description`. `there` is the present one, which knows since when there has
 /// been a conflict; `now`, in milliseconds since 1970, is when a new one began.
 pub(super) fn status(description: &Description, there: &SpeakerStatus, now: u64) -> SpeakerStatus {
-    let Description { state, returns, waiting, knock, links, conflicts } = description;
+    let Description { state, returns, waiting, knock, links, conflicts, unanswered } = description;
     let link = |link: &crate::announce::desired::PortSpec| SpeakerLink {
         name: link.name.clone(),
         mac: link.mac.to_string(),
@@ -38,6 +41,12 @@ pub(super) fn status(description: &Description, there: &SpeakerStatus, now: u64)
             since,
         }
     };
+    let silent = |(address, node): (&IpAddr, &NodeName)| {
+        let (address, node) = (address.to_string(), node.to_string());
+        let known = there.unanswered.iter().find(|it| it.address == address && it.node == node);
+        let since = known.and_then(|known| known.since.clone()).or_else(|| time(now));
+        Unanswered { address, node, since }
+    };
     SpeakerStatus {
         state: Some(match state {
             State::Active => SpeakerState::Active,
@@ -51,6 +60,7 @@ pub(super) fn status(description: &Description, there: &SpeakerStatus, now: u64)
         knock: knock.clone(),
         links: links.iter().map(link).collect(),
         conflicts: conflicts.iter().map(conflict).collect(),
+        unanswered: unanswered.iter().map(silent).collect(),
     }
 }
 
@@ -89,7 +99,8 @@ fn time(millis: u64) -> Option<Time> {
 /// The merge patch that gives an object this status. Every field is named: what is left out would
 /// stay as it was.
 pub(super) fn patch(status: &SpeakerStatus) -> Value {
-    let SpeakerStatus { state, message, returns, waiting, knock, links, conflicts } = status;
+    let SpeakerStatus { state, message, returns, waiting, knock, links, conflicts, unanswered } =
+        status;
     json!({"status": {
         "state": state,
         "message": message,
@@ -98,5 +109,6 @@ pub(super) fn patch(status: &SpeakerStatus) -> Value {
         "knock": knock,
         "links": links,
         "conflicts": conflicts,
+        "unanswered": unanswered,
     }})
 }

@@ -123,6 +123,22 @@ fn a_conflict_keeps_the_time_it_was_first_seen_at() {
 }
 
 #[test]
+fn what_nobody_answers_keeps_its_time_while_it_has_the_same_owner() {
+    let unanswered = |node: &str| Description {
+        unanswered: [([192, 0, 2, 1].into(), node.into())].into(),
+        ..in_state(State::Active)
+    };
+    let first = written(&unanswered("n2"));
+    let [one] = &first.unanswered[..] else { panic!("{first:?}") };
+    assert_eq!((one.address.as_str(), one.node.as_str()), ("192.0.2.1", "n2"));
+    assert!(one.since.is_some());
+    assert_eq!(status(&unanswered("n2"), &first, NOW + 60_000), first);
+    let other = status(&unanswered("n3"), &first, NOW + 60_000);
+    assert!(other.unanswered[0].since > one.since);
+    assert_eq!(written(&in_state(State::Active)).unanswered, []);
+}
+
+#[test]
 fn what_waits_is_named_but_not_without_end() {
     let addresses = (1..=7).map(|n| IpAddr::from([192, 0, 2, n]));
     let draining = Description { waiting: addresses.collect(), ..in_state(State::Draining) };
@@ -136,7 +152,9 @@ fn what_waits_is_named_but_not_without_end() {
 fn a_patch_names_every_field_so_that_what_is_gone_goes() {
     let patch = patch(&SpeakerStatus::default());
     let fields: Vec<_> = patch["status"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["conflicts", "knock", "links", "message", "returns", "state", "waiting"]);
+    let all =
+        ["conflicts", "knock", "links", "message", "returns", "state", "unanswered", "waiting"];
+    assert_eq!(fields, all);
     assert!(patch["status"]["knock"].is_null() && patch["status"]["links"] == json!([]));
 }
 

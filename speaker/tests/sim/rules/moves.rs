@@ -140,7 +140,7 @@ impl World {
                 let victim = episode.fault.bereaves().or_else(|| episode.fault.empties());
                 let victim = victim.or_else(|| episode.fault.troubles());
                 victim.is_some_and(|id| nodes.contains(&Some(id)))
-                    || (restarts(&episode) && nodes.iter().flatten().any(|id| is_new(*id)))
+                    || (restarts(episode) && nodes.iter().flatten().any(|id| is_new(*id)))
             })
     }
 }

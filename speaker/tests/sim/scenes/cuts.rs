@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
-use crate::node::NodeId;
+use crate::node::{self, NodeId};
 use crate::scenario::Scenario;
 use crate::time::{At, SEC};
 
@@ -59,6 +59,27 @@ fn a_lost_carrier_without_the_api_is_no_different() {
 #[test]
 fn a_death_is_succeeded_and_the_reboot_unseen() {
     is_succeeded(Fault::Crash, true);
+}
+
+/// Clients and the mesh reach the owner, and no other node hears it on the wire.
+#[test]
+fn an_owner_that_nobody_hears_on_the_wire_is_told_of_until_it_is_heard() {
+    let calm = Scenario::calm(1, 3, 8);
+    let owner = calm.busiest();
+    let cut = Fault::WireCut([owner].into());
+    let scene = Scenario { lasts: FAULT + 110 * SEC, ..calm.with(FAULT, 60 * SEC, cut) };
+    let ledger = must_hold(&scene);
+    let named = ledger.ever_unanswered.iter().filter(|(_, node)| *node == node::name(owner));
+    let held = ledger.owners(FAULT).into_values().filter(|id| *id == owner).count();
+    assert_eq!(named.count(), held, "{:?}", ledger.ever_unanswered);
+    let still: Vec<_> = ledger.unanswered.iter().filter(|(_, all)| !all.is_empty()).collect();
+    assert!(still.is_empty(), "{still:?}");
+}
+
+#[test]
+fn nobody_is_told_of_where_all_is_well() {
+    let ledger = must_hold(&Scenario { lasts: 90 * SEC, ..Scenario::calm(2, 4, 8) });
+    assert!(ledger.ever_unanswered.is_empty(), "{:?}", ledger.ever_unanswered);
 }
 
 #[test]
