@@ -138,5 +138,6 @@ fn a_shared_address_stays_as_long_as_one_of_its_services() {
     assert_eq!(published(&one_gone), None, "the other still needs it");
     let both_gone = engine.on([Event::Services(Change::Remove(key("b")))], at(10));
     assert_eq!(published(&both_gone), Some(vec![]));
+    assert_eq!(transmitted(&both_gone), [], "nothing is said of what ends");
     assert_eq!(transmitted(&engine.on([], at(5_000))), [], "no announcement outlives its address");
 }
