@@ -204,7 +204,7 @@ impl Args {
         let given = [
             ("pprof-bind-address", !self.pprof_bind_address.is_empty()),
             ("webhook-http2", self.webhook.webhook_http2),
-            ("METALLB_BGP_TYPE", self.bgp_type != "native"),
+            ("METALLB_BGP_TYPE", !matches!(self.bgp_type.as_str(), "" | "native")),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }

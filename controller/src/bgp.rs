@@ -67,7 +67,45 @@ fn text(counts: &[(&str, usize)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::{Request, Response};
+    use kit::testing::Log;
+    use kube::client::Body;
+    use serde_json::json;
+    use tower_test::mock;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_metallb_left_about_bgp_is_told_of_in_the_log_and_not_touched() {
+        let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
+        let log = Log::collect();
+        let telling = tokio::spawn(tell(Client::new(service, "ns"), "ns".to_owned()));
+        let mut asked = Vec::new();
+        for found in [2, 0, 0, 1] {
+            let (request, send) = handle.next_request().await.unwrap();
+            asked.push(format!("{} {}", request.method(), request.uri().path()));
+            let item = json!({"metadata": {"name": "x"}});
+            let list = json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                "metadata": {}, "items": vec![item; found],
+            });
+            send.send_response(Response::new(Body::from(list.to_string().into_bytes())));
+        }
+        telling.await.unwrap();
+        let path = |rest| format!("GET /apis/metallb.io/{rest}");
+        let expected = [
+            path("v1beta2/namespaces/ns/bgppeers"),
+            path("v1beta1/namespaces/ns/bgpadvertisements"),
+            path("v1beta1/namespaces/ns/bfdprofiles"),
+            path("v1beta1/namespaces/ns/communities"),
+        ];
+        assert_eq!(asked, expected);
+        assert!(handle.next_request().await.is_none(), "nothing else is asked or written");
+        let lines = log.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["level"], "warn");
+        assert_eq!(lines[0]["objects"], "2 BGPPeer, 1 Community");
+    }
 
     #[test]
     fn only_what_is_there_is_told_of() {

@@ -130,6 +130,26 @@ fn every_test_that_the_comparison_names_is_there() {
     assert_eq!(absent, [""; 0]);
 }
 
+/// Every check of a script that it names, as `.ci/file: check, check` in a code span.
+#[test]
+fn every_check_that_the_comparison_names_is_there() {
+    let page = page("reference/compatibility.md");
+    let spans = page.split('`').skip(1).step_by(2);
+    let scripts = spans.filter(|span| span.starts_with(".ci/"));
+    let named: Vec<_> = scripts.filter_map(|span| span.split_once(": ")).collect();
+    assert!(named.len() > 10, "{}", named.len());
+    let mut absent = Vec::new();
+    for (file, checks) in named {
+        let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+        for check in checks.split(", ") {
+            if !text.contains(&format!("\n{check}() {{\n")) {
+                absent.push(format!("{file}: {check}"));
+            }
+        }
+    }
+    assert_eq!(absent, [""; 0]);
+}
+
 /// In its tables with a column for that.
 #[test]
 fn every_row_of_the_comparison_names_a_test_or_says_why_there_is_none() {

@@ -211,10 +211,16 @@ async fn start(api: &FakeApi) -> (SocketAddr, Metrics) {
 }
 
 async fn post(address: SocketAddr, path: &str, body: &str) -> (u16, String) {
+    post_with("", address, path, body).await
+}
+
+/// Posts with one more `header`.
+async fn post_with(header: &str, address: SocketAddr, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
-    let request =
-        format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     // It ends because the server closes the connection, which was not asked of it.
@@ -268,4 +274,27 @@ async fn reviews_are_answered_by_what_exists_at_that_moment_and_counted() {
         let counter = metrics.reviews.with_label_values(&["IPAddressPool", verdict]);
         assert_eq!(counter.get(), count, "{verdict}");
     }
+}
+
+/// The paths stand in the webhooks that MetalLB's chart and manifests make, and in this chart's.
+#[tokio::test]
+async fn every_kind_is_asked_about_at_metallbs_path_and_nowhere_else() {
+    let api = FakeApi::new(&[(POOLS, Vec::new())]);
+    let (address, _) = start(&api).await;
+    // Where nothing is served, nobody closes the connection by himself.
+    let close = "Connection: close\r\n";
+    let post = async |path, body: String| post_with(close, address, path, &body).await;
+    for (path, kind) in [
+        ("/validate-metallb-io-v1beta1-ipaddresspool", "IPAddressPool"),
+        ("/validate-metallb-io-v1beta1-l2advertisement", "L2Advertisement"),
+        ("/validate-metallb-io-v1beta1-community", "Community"),
+        ("/validate-metallb-io-v1beta1-bgpadvertisement", "BGPAdvertisement"),
+        ("/validate-metallb-io-v1beta1-bfdprofile", "BFDProfile"),
+        ("/validate-metallb-io-v1beta2-bgppeer", "BGPPeer"),
+    ] {
+        let (status, body) = post(path, review(kind, &pool("p", "192.0.2.0/24"))).await;
+        assert!(status == 200 && body.contains("\"allowed\":true"), "{path}: {status} {body}");
+        assert_eq!(post(path, review("Service", &json!({}))).await.0, 400, "{path}");
+    }
+    assert_eq!(post("/validate-metallb-io-v1beta1-bgppeer", "{}".to_owned()).await.0, 404);
 }

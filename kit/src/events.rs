@@ -3,6 +3,7 @@
 //!
 //! Publishing never waits and never fails: what does not fit into the queue, or exceeds the rate
 //! of one object, is dropped and counted. An identical Event is counted up instead of repeated.
+//! Many that only differ in their texts become one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -110,9 +111,9 @@ impl Writer {
             incoming.recv().await.map(|event| (event, incoming))
         });
         incoming
-            .for_each_concurrent(CONCURRENCY, move |event| {
+            .for_each_concurrent(CONCURRENCY, move |mut event| {
                 let now = now();
-                let verdict = series.judge(&event, now.as_nanosecond());
+                let verdict = series.judge(&mut event, now.as_nanosecond());
                 let this = Arc::clone(&this);
                 async move { this.write(event, verdict, Time(now)).await }
             })
@@ -128,7 +129,9 @@ impl Writer {
                 api.create(&PostParams::default(), &object).await
             }
             Verdict::Count(Entry { name, count }) => {
-                let patch = json!({"count": count, "lastTimestamp": now});
+                // One that stands for many has the text that came last.
+                let text = &event.message;
+                let patch = json!({"count": count, "lastTimestamp": now, "message": text});
                 api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await
             }
             Verdict::Drop => {

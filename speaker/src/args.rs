@@ -101,6 +101,9 @@ struct Ignored {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true,
           value_parser = goflags::parse_bool)]
     frrk8s_secret_passthrough: Option<bool>,
+    /// native, frr or frr-k8s: BGP is not spoken. A variable in MetalLB's manifests, and no flag
+    #[arg(long, env = "METALLB_BGP_TYPE", hide = true)]
+    bgp_type: Option<String>,
 }
 
 /// The checked configuration.
@@ -257,11 +260,15 @@ impl Ignored {
             bgp_debounce_timeout,
             frrk8s_namespace,
             frrk8s_secret_passthrough,
+            bgp_type,
         } = self;
+        // What every manifest of MetalLB's says that has nothing to do with FRR.
+        let bgp_type = bgp_type.clone().filter(|kind| kind != "native");
         let texts = [
             ("pprof-bind-address", pprof_bind_address),
             ("bgp-debounce-timeout", bgp_debounce_timeout),
             ("frrk8s-namespace", frrk8s_namespace),
+            ("METALLB_BGP_TYPE", &bgp_type),
         ];
         let bools = [
             ("ml-wan-config", ml_wan_config),

@@ -100,6 +100,30 @@ fn metallbs_flags_have_its_defaults_and_its_environment() {
 }
 
 #[test]
+fn a_type_of_bgp_is_warned_of_unless_it_is_the_one_without_frr() {
+    let variable = ("bgp-type", "native", Some("METALLB_BGP_TYPE"));
+    testing::assert_table(&<Args as clap::CommandFactory>::command(), &[variable]);
+    for (kind, warned) in [
+        ("frr", &["METALLB_BGP_TYPE"][..]),
+        ("frr-k8s", &["METALLB_BGP_TYPE"]),
+        ("native", &[]),
+        ("", &[]),
+    ] {
+        let args = parse(&["--namespace=x", &format!("--bgp-type={kind}")]);
+        assert_eq!(args.check(None).unwrap().ignored, warned, "{kind}");
+    }
+}
+
+#[test]
+fn health_is_told_on_all_addresses() {
+    let health = |flags: &[&str]| parse(flags).check(Some("x".to_owned())).unwrap().health;
+    let address = health(&[]).unwrap();
+    assert!(address.ip().is_unspecified(), "{address}");
+    assert_eq!(address.port(), 17472);
+    assert_eq!(health(&["--health-probe-port=0"]), None);
+}
+
+#[test]
 fn every_flag_is_described() {
     let page = include_str!("../../../docs/reference/flags.md");
     testing::assert_documented(&<Args as clap::CommandFactory>::command(), page, &["bgp-type"]);

@@ -57,7 +57,7 @@ async fn an_event_shows_its_component_as_its_source_and_a_repetition_is_counted(
     recorder.publish(event());
     let (line, body) = answer(&mut handle).await;
     assert_eq!(line, format!("PATCH /api/v1/namespaces/default/events/{name}"));
-    assert_eq!(body["count"], 2);
+    assert_eq!((&body["count"], &body["message"]), (&json!(2), &json!(event().message)));
 
     drop(recorder);
     writer.await.unwrap();

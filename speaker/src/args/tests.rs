@@ -3,7 +3,7 @@ use kit::testing;
 use super::*;
 
 /// MetalLB's flags: name, default, and the environment variable that stands for it.
-const METALLBS: [testing::Flag; 22] = [
+const METALLBS: [testing::Flag; 23] = [
     ("namespace", "", Some("METALLB_NAMESPACE")),
     ("log-level", "info", None),
     ("port", "9120", None),
@@ -26,6 +26,8 @@ const METALLBS: [testing::Flag; 22] = [
     ("bgp-debounce-timeout", "", Some("METALLB_BGP_DEBOUNCE_TIMEOUT")),
     ("frrk8s-namespace", "", Some("FRRK8S_NAMESPACE")),
     ("frrk8s-secret-passthrough", "", None),
+    // A variable only.
+    ("bgp-type", "", Some("METALLB_BGP_TYPE")),
 ];
 
 fn check(args: &[&str]) -> Result<Config, String> {
@@ -88,6 +90,19 @@ fn every_flag_of_metallb_is_accepted_in_gos_syntax() {
 }
 
 #[test]
+fn a_type_of_bgp_is_warned_of_unless_it_is_the_one_without_frr() {
+    for (kind, warned) in [
+        ("frr", &["METALLB_BGP_TYPE"][..]),
+        ("frr-k8s", &["METALLB_BGP_TYPE"]),
+        ("native", &[]),
+        ("", &[]),
+    ] {
+        let config = check(&[&format!("--bgp-type={kind}")]).unwrap();
+        assert_eq!(config.without_effect, warned, "{kind}");
+    }
+}
+
+#[test]
 fn mistakes_name_the_flag() {
     for (args, expected) in [
         (&["--ml-bindaddr=x", "--ml-labels=a=b"][..], "--ml-bindaddr: \"x\" is not an IP address"),
@@ -122,5 +137,5 @@ fn metallbs_flags_have_its_defaults_and_its_environment() {
 #[test]
 fn every_flag_is_described() {
     let page = include_str!("../../../docs/reference/flags.md");
-    testing::assert_documented(&<Args as clap::CommandFactory>::command(), page, &[]);
+    testing::assert_documented(&<Args as clap::CommandFactory>::command(), page, &["bgp-type"]);
 }

@@ -90,6 +90,16 @@ fn unicast_request_is_answered_like_a_broadcast() {
     assert_eq!(outcome(&frame).0, Ok(reply_from(NODE, OURS)));
 }
 
+/// MetalLB does not look at it either: an address in no subnet of the nodes is reached by a router.
+#[test]
+fn the_senders_subnet_makes_no_difference() {
+    let mut frame = request(OURS);
+    frame.arp.sender_ip = Ipv4Addr::new(10, 99, 0, 1);
+    let (verdict, heard) = outcome(&frame);
+    assert_eq!(verdict.unwrap().arp.target_ip, frame.arp.sender_ip);
+    assert_eq!(heard, None);
+}
+
 #[test]
 fn probe_is_answered_to_the_unspecified_address() {
     let (verdict, heard) = outcome(&ArpFrame::probe(CLIENT, OURS));

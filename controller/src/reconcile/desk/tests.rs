@@ -185,6 +185,15 @@ fn told(effects: &[Effect]) -> Vec<&'static str> {
     effects.iter().filter_map(reason).collect()
 }
 
+/// The Events, each as its reason and its message.
+fn texts(effects: &[Effect]) -> Vec<String> {
+    let text = |effect: &Effect| match effect {
+        Effect::Tell(event) => Some(format!("{}: {}", event.reason, event.message)),
+        Effect::Patch(..) | Effect::Report(_) => None,
+    };
+    effects.iter().filter_map(text).collect()
+}
+
 fn pair(name: &str, text: &str) -> (String, String) {
     (name.to_owned(), text.to_owned())
 }

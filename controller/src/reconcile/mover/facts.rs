@@ -195,6 +195,23 @@ mod tests {
     }
 
     #[test]
+    fn a_cordoned_or_tainted_node_is_as_fit_as_another() {
+        let conditions = json!([{"type": "Ready", "status": "True"}]);
+        let taint = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+        let plain = json!({"metadata": {"name": "n1"}, "status": {"conditions": conditions}});
+        for spec in [
+            json!({"unschedulable": true, "taints": [taint]}),
+            json!({"taints": [{"key": "dedicated", "effect": "NoExecute"}]}),
+        ] {
+            let mut other = plain.clone();
+            other["spec"] = spec;
+            let facts = node(object(other));
+            assert!(facts.is_fit, "{facts:?}");
+            assert_eq!(facts, node(object(plain.clone())));
+        }
+    }
+
+    #[test]
     fn a_status_says_who_announces_and_under_which_claim() {
         let said = |annotations: Value| {
             status(object(json!({

@@ -341,6 +341,14 @@ fn excluded_draining_and_silent_nodes_get_nothing() {
     assert_eq!(stage.run(300), [] as [&str; 0], "without a Speaker object");
 }
 
+/// Who announces is its speaker's business: a node that Kubernetes calls not ready may answer well.
+#[test]
+fn a_node_that_is_not_ready_keeps_what_it_announces() {
+    let mut stage = Stage::new(3, &[1, 2, 3]);
+    stage.node(1, &json!({}), "False");
+    assert_eq!(stage.run(300), [] as [&str; 0]);
+}
+
 #[test]
 fn local_services_go_to_nodes_with_endpoints_only() {
     let mut stage = Stage::new(3, &[1, 1, 1]);

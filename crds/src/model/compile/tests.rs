@@ -265,3 +265,21 @@ fn an_object_that_fits_no_type_is_invalid_and_not_gone() {
         "IPAddressPool \"never-read\": spec: cannot be read: spec: expected a map"
     );
 }
+
+/// Whatever looks odd may be meant, or may be for a node that has not come yet.
+#[test]
+fn odd_things_that_metallb_accepts_are_accepted() {
+    for spec in [
+        "ipAddressPools: [nowhere]",
+        "ipAddressPools: [\"\"]",
+        "interfaces: [eth0, eth0, nosuch, \"\"]",
+        "nodeSelectors: [{}, {matchLabels: {no: node}}]",
+        "preferredNodeSelectors: [{weight: 1, preference: {}}, {weight: 1, preference: {}}]",
+    ] {
+        let odd = advertisement(&format!("metadata: {{name: odd}}\nspec: {{{spec}}}"));
+        let resources = Resources { advertisements: vec![odd], ..Resources::default() };
+        let compiled = compile(&resources, &Config::default());
+        assert_eq!(messages(&compiled), [""; 0], "{spec}");
+        assert!(compiled.config.advertisements.contains_key("odd"), "{spec}");
+    }
+}

@@ -1,6 +1,9 @@
 //! Who announces a Service, and why nobody does.
 
+use serde_json::json;
+
 use super::*;
+use crate::view;
 
 #[test]
 fn every_node_but_one_leaves_an_address_to_it() {
@@ -36,6 +39,49 @@ fn a_node_is_barred_by_label_and_by_missing_network() {
         let back = Event::Nodes(Change::Set("n1".into(), NodeFacts::default()));
         assert_eq!(published(&engine.on([back], at(10))), Some(vec![ip(1)]));
     }
+}
+
+/// What says that no pods should come says nothing about addresses, as in MetalLB.
+#[test]
+fn a_node_that_is_cordoned_tainted_or_not_ready_announces_as_before() {
+    let taint = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+    let evicts = json!({"key": "dedicated", "value": "gpu", "effect": "NoExecute"});
+    let not_ready = json!([{"type": "Ready", "status": "False"}]);
+    for (spec, conditions) in [
+        (json!({"unschedulable": true}), json!([])),
+        (json!({"unschedulable": true, "taints": [taint]}), json!([])),
+        (json!({"taints": [evicts]}), json!([])),
+        (json!({}), not_ready),
+    ] {
+        let object =
+            json!({"metadata": {"name": "n1"}, "spec": spec, "status": {"conditions": conditions}});
+        let facts = view::node(&serde_json::from_value(object).unwrap());
+        let mut world = World::with(&["a"], &["n1"]);
+        world.nodes.insert("n1".into(), facts.clone());
+        let (_, effects) = world.deliver();
+        assert_eq!(published(&effects), Some(vec![ip(1)]), "{spec} {conditions}");
+
+        let (mut engine, _) = World::with(&["a"], &["n1"]).deliver();
+        let rest = at(60_000);
+        while engine.next_deadline().is_some() {
+            engine.on([], rest);
+        }
+        let becomes = Event::Nodes(Change::Set("n1".into(), facts));
+        assert_eq!(engine.on([becomes], rest), [], "{spec} {conditions}");
+    }
+}
+
+#[test]
+fn a_label_of_a_node_that_nothing_selects_by_has_no_effect() {
+    let (mut engine, _) = World::with(&["a"], &["n1", "n2"]).deliver();
+    let rest = at(60_000);
+    while engine.next_deadline().is_some() {
+        engine.on([], rest);
+    }
+    let labels = Labels::from([("rack".to_owned(), "7".to_owned())]);
+    let labelled = NodeFacts { labels, ..NodeFacts::default() };
+    let events = ["n1", "n2"].map(|node| Event::Nodes(Change::Set(node.into(), labelled.clone())));
+    assert_eq!(engine.on(events, rest), []);
 }
 
 #[test]
@@ -92,5 +138,6 @@ fn a_shared_address_stays_as_long_as_one_of_its_services() {
     assert_eq!(published(&one_gone), None, "the other still needs it");
     let both_gone = engine.on([Event::Services(Change::Remove(key("b")))], at(10));
     assert_eq!(published(&both_gone), Some(vec![]));
+    assert_eq!(transmitted(&both_gone), [], "nothing is said of what ends");
     assert_eq!(transmitted(&engine.on([], at(5_000))), [], "no announcement outlives its address");
 }

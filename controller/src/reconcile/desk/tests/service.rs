@@ -106,6 +106,41 @@ fn a_status_that_somebody_edits_is_put_right() {
     assert_eq!(ingress(&effects), [pair("web", "10.0.0.7")]);
 }
 
+/// MetalLB's allocator has texts of its own for these, `more than two addresses` and `has the same
+/// family`, which nobody ever sees: what is asked for and what is held is judged before.
+#[test]
+fn more_than_two_addresses_and_two_of_one_family_are_told_by_metallbs_text() {
+    for (asked, text) in [
+        (
+            &["10.0.0.1", "fc00::1", "fc00::2"][..],
+            "IPFamilyForAddresses: invalid ips length 3 [\"10.0.0.1\" \"fc00::1\" \"fc00::2\"]",
+        ),
+        (
+            &["10.0.0.1", "10.0.0.2"],
+            "IPFamilyForAddresses: same address family [\"10.0.0.1\" \"10.0.0.2\"]",
+        ),
+    ] {
+        let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
+        scene.work();
+        let mut object = service("asks", 5);
+        object["metadata"]["annotations"] = json!({"metallb.io/loadBalancerIPs": asked.join(",")});
+        let failed = format!("LoadBalancerFailed: invalid requested loadbalancer IPs: {text}");
+        let effects = scene.put(&object);
+        assert_eq!((texts(&effects), ingress(&effects)), (vec![failed], vec![]));
+
+        // Held: by the hand of somebody who wrote the status.
+        let mut object = service("has", 6);
+        let entries: Vec<_> = asked.iter().map(|ip| json!({"ip": ip})).collect();
+        object["status"] = json!({"loadBalancer": {"ingress": entries}});
+        let list = crate::alloc::refusal::quoted(&crate::fixtures::ips(asked));
+        let lost = format!("nolbIPsIPFamily: Failed to retrieve LBIPs IPFamily for {list}: {text}");
+        let given = "IPAllocated: Assigned IP [\"10.0.0.0\"]".to_owned();
+        let effects = scene.put(&object);
+        assert_eq!(texts(&effects), [lost, given]);
+        assert_eq!(ingress(&effects), [pair("has", "10.0.0.0")]);
+    }
+}
+
 #[test]
 fn dns_over_tcp_and_udp_shares_one_address() {
     let mut scene = Scene::new(&[("first-pool", "172.17.255.1-172.17.255.255")], &[]);
