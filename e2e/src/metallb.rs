@@ -22,13 +22,18 @@ const OURS: [&str; 2] = ["metallb", "ferrolb"];
 const OUTSIDE: &str =
     "validatingwebhookconfigurations,customresourcedefinitions,clusterroles,clusterrolebindings";
 
+/// Removes MetalLB and ferrolb, whichever is there, when it is dropped.
+#[must_use = "everything goes when this is dropped"]
+#[derive(Debug)]
+pub struct Removal(Lab);
+
 /// MetalLB in a cluster that has neither it nor ferrolb. Whatever of both is there is removed when this
 /// is dropped.
 #[must_use = "everything goes when this is dropped"]
 #[derive(Debug)]
 pub struct Metallb {
-    lab: Lab,
     folder: PathBuf,
+    _removal: Removal,
 }
 
 impl Metallb {
@@ -40,7 +45,7 @@ impl Metallb {
                 "{FOLDER} is not set; `make e2e` does it, with what e2e/parts/metallb.sh prints"
             )
         })?;
-        let made = Self { lab: lab.clone(), folder: folder.into() };
+        let made = Self { folder: folder.into(), _removal: Removal::of_both(lab) };
         match variant {
             Variant::Helm => {
                 let chart = made.folder.join("chart").display().to_string();
@@ -66,23 +71,30 @@ impl Metallb {
         let manifests = "metallb-native.yaml";
         [("metallb/metallb", self.folder.join("chart")), (manifests, self.folder.join(manifests))]
     }
+}
+
+impl Removal {
+    /// For a test that is about to install one of them.
+    pub fn of_both(lab: &Lab) -> Self {
+        Self(lab.clone())
+    }
 
     fn remove(&self) -> Result<()> {
-        let names = self.lab.kubectl(&["get", OUTSIDE, "-o", "name"])?;
+        let names = self.0.kubectl(&["get", OUTSIDE, "-o", "name"])?;
         let names = names.lines().filter(|name| OURS.iter().any(|word| name.contains(word)));
         // First whoever has an opinion on what is deleted, then what is in definitions, then these.
         let (first, rest): (Vec<&str>, _) = names.partition(|name| name.contains("webhook"));
         for objects in [first, vec![&*format!("namespace/{NAMESPACE}")], rest] {
             let args = ["delete", "--ignore-not-found", "--timeout=60s"];
             if !objects.is_empty() {
-                self.lab.kubectl(&[&args[..], &objects].concat())?;
+                self.0.kubectl(&[&args[..], &objects].concat())?;
             }
         }
         Ok(())
     }
 }
 
-impl Drop for Metallb {
+impl Drop for Removal {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
             eprintln!("MetalLB or ferrolb stay: {error:#}");
