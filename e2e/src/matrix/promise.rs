@@ -69,8 +69,7 @@ impl Kind {
             Self::Cut | Self::CutSilently | Self::CutWithoutApi => {
                 Promise { median: Some(500.0), p99: Some(1000.0), ..unmoved }
             }
-            // Less than two asks in a row.
-            Self::RolledOut => Promise { p99: Some(20.0), ..unmoved },
+            Self::RolledOut => Promise { unanswered_asks: Some(0), ..unmoved },
             Self::Killed | Self::KilledAgain | Self::KilledOnceMore => {
                 Promise { p99: Some(200.0), ..unmoved }
             }

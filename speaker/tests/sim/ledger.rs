@@ -45,11 +45,17 @@ pub(crate) struct Ledger {
     pub(crate) ever_unanswered: BTreeSet<(IpAddr, NodeName)>,
     /// Gratuitous frames.
     pub(crate) sent: Vec<(At, NodeId, IpAddr)>,
+    /// How many bytes each node put on its wires, headers included.
+    pub(crate) bytes: BTreeMap<NodeId, usize>,
     /// Who answered whom in the end.
     pub(crate) end: BTreeMap<(usize, IpAddr), BTreeSet<MacAddr>>,
 }
 
 impl Ledger {
+    pub(crate) fn count_bytes(&mut self, id: NodeId, bytes: usize) {
+        *self.bytes.entry(id).or_default() += bytes;
+    }
+
     /// From `from` on an address was answered with another MAC.
     pub(crate) fn moves_after(&self, from: At) -> Vec<&Moved> {
         self.moves.iter().filter(|moved| moved.at >= from && moved.from.is_some()).collect()

@@ -12,11 +12,15 @@ use crate::time::{MS, SEC};
 use crate::wire::{Station, Way};
 use crate::world::World;
 
+/// Of Ethernet, IPv4 and UDP, before a datagram.
+const HEADERS: usize = 14 + 20 + 8;
+
 impl World {
     pub(crate) fn send_datagram(&mut self, from: NodeId, to: SocketAddr, bytes: Vec<u8>) {
         let Some(to) = node::node_at(to).filter(|to| *to < self.nodes.len() && *to != from) else {
             return;
         };
+        self.judge.ledger.count_bytes(from, HEADERS + bytes.len());
         if !self.reaches(0, Way::Mesh, Station::Node(from), Station::Node(to)) {
             return;
         }

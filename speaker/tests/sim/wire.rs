@@ -136,6 +136,9 @@ impl World {
     /// Puts a frame on a segment.
     pub(crate) fn transmit(&mut self, segment: Segment, from: Station, frame: Vec<u8>) {
         let Some(destination) = frame.first_chunk().map(|bytes| MacAddr(*bytes)) else { return };
+        if let Station::Node(id) = from {
+            self.judge.ledger.count_bytes(id, frame.len());
+        }
         let ethertype = u16::from_be_bytes([frame[12], frame[13]]);
         let way = if ethertype == LINK_FRAME { Way::Frame } else { Way::Arp };
         if way == Way::Arp && self.suppressed(segment, from, &frame) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::must_hold;
 use crate::fault::Fault;
 use crate::node::NodeId;
 use crate::runs;
@@ -44,6 +45,28 @@ fn one_dies(nodes: usize, services: usize, seeds: u64) {
     gaps.sort_unstable();
     let (half, most) = (gaps[gaps.len() / 2], gaps[(gaps.len() - 1) * 99 / 100]);
     assert!(half <= SEC / 2 && most <= SEC, "median {half} us, 99th percentile {most} us");
+}
+
+/// How many bytes a second the busiest sender of a cluster at rest puts on its wires.
+fn at_rest(nodes: usize, services: usize) -> usize {
+    let sent = |lasts| {
+        let ledger = must_hold(&Scenario { lasts, ..Scenario::calm(1, nodes, services) });
+        ledger.bytes
+    };
+    let (before, after) = (sent(30 * SEC), sent(60 * SEC));
+    let of = |(id, bytes): (&NodeId, &usize)| (bytes - before.get(id).unwrap_or(&0)) / 30;
+    after.iter().map(of).max().unwrap_or_default()
+}
+
+/// R13. What a node says at rest does not depend on how many Services there are.
+#[test]
+fn a_cluster_at_rest_says_little_however_many_services_it_has() {
+    let [few, many] = [10, 300].map(|services| at_rest(5, services));
+    let thirty = at_rest(30, 30);
+    eprintln!("bytes a second: 5 nodes {few} and {many}, 30 nodes {thirty}");
+    assert!((100..5_500).contains(&few), "{few}");
+    assert!(many < few * 11 / 10, "{few} with 10 Services, {many} with 300");
+    assert!(thirty < 7_000, "{thirty}");
 }
 
 #[test]
