@@ -65,6 +65,12 @@ fn without_a_namespace_it_does_not_start() {
 }
 
 #[test]
+fn an_unknown_flag_ends_with_2() {
+    let error = Args::try_parse_from(["controller", "--prot=1"]).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+}
+
+#[test]
 fn a_lease_that_could_not_be_renewed_twice_is_refused() {
     let args = parse(&["--namespace=x", "--lease-duration=2s", "--lease-renew=1s"]);
     assert!(matches!(args.check(None), Err(Error::LeaseTooShort)));

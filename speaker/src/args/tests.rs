@@ -121,6 +121,14 @@ fn mistakes_name_the_flag() {
 }
 
 #[test]
+fn a_wrong_command_line_ends_with_2() {
+    for args in [&["speaker", "--node-name=n1", "--prot=1"][..], &["speaker", "--namespace=x"]] {
+        let error = Args::try_parse_from(args).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+    }
+}
+
+#[test]
 fn flags_that_are_shared_leave_the_help_as_it_is() {
     let help = <Args as clap::CommandFactory>::command().render_long_help().to_string();
     assert!(help.starts_with("Answers ARP for the addresses"), "{help}");

@@ -132,8 +132,9 @@ fn more_than_two_addresses_and_two_of_one_family_are_told_by_metallbs_text() {
         let mut object = service("has", 6);
         let entries: Vec<_> = asked.iter().map(|ip| json!({"ip": ip})).collect();
         object["status"] = json!({"loadBalancer": {"ingress": entries}});
-        let list = crate::alloc::refusal::quoted(&crate::fixtures::ips(asked));
-        let lost = format!("nolbIPsIPFamily: Failed to retrieve LBIPs IPFamily for {list}: {text}");
+        let quoted = crate::alloc::refusal::quoted(&crate::fixtures::ips(asked));
+        let lost =
+            format!("nolbIPsIPFamily: Failed to retrieve LBIPs IPFamily for {quoted}: {text}");
         let given = "IPAllocated: Assigned IP [\"10.0.0.0\"]".to_owned();
         let effects = scene.put(&object);
         assert_eq!(texts(&effects), [lost, given]);
