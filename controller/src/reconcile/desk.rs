@@ -33,6 +33,7 @@ mod startup;
 
 use conflicts::Conflicts;
 pub use conflicts::Reported;
+pub use figures::Happened;
 use queue::Queue;
 
 /// Something that happened.
@@ -123,9 +124,11 @@ pub struct Desk {
     uncovered: BTreeMap<ServiceKey, Duration>,
     /// Of those, the ones already told of.
     told_uncovered: BTreeSet<ServiceKey>,
+    /// What their condition says of the announcement, in a word, where it says anything.
+    unannounced: BTreeMap<ServiceKey, &'static str>,
     told_problems: BTreeSet<Problem>,
     conflicts: Conflicts,
-    refusals: BTreeMap<&'static str, u64>,
+    happened: Happened,
 }
 
 impl Desk {
@@ -146,9 +149,10 @@ impl Desk {
             later: BTreeSet::new(),
             uncovered: BTreeMap::new(),
             told_uncovered: BTreeSet::new(),
+            unannounced: BTreeMap::new(),
             told_problems: BTreeSet::new(),
             conflicts: Conflicts::default(),
-            refusals: BTreeMap::new(),
+            happened: Happened::default(),
         }
     }
 
@@ -281,12 +285,6 @@ impl Desk {
     /// Whether everything has been listed once and the configuration judged.
     pub fn is_synced(&self) -> bool {
         self.services.is_synced() && self.sources.is_synced()
-    }
-
-    /// The kinds of which no list has arrived yet.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let services = (!self.services.is_synced()).then_some("Services");
-        services.into_iter().chain(self.sources.missing()).collect()
     }
 }
 

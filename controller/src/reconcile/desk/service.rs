@@ -45,6 +45,7 @@ impl Desk {
         let was = self.refused.get(key);
         effects.extend(plan::events(&facts, &settled, was).into_iter().map(Effect::Tell));
         self.remember_refusal(key, settled.refusal);
+        self.remember_announced(key, &target.announced);
         if let Announced::No { reason: NO_ADVERTISEMENT, message } = &target.announced
             && !plan::says_not_announced(&facts)
             && self.told_uncovered.insert(key.clone())
@@ -68,8 +69,16 @@ impl Desk {
         effects: &mut Vec<Effect>,
     ) -> (Settled, Target) {
         let config = self.sources.config();
+        let had = self.ledger.claim(&facts.key).is_some();
         let mut settled = settle(&mut self.ledger, config, request, &facts.held);
+        // Its object says that it has the address until it is written. That it lost it, was told.
+        if !had && self.refused.contains_key(&facts.key) {
+            settled.lost = None;
+        }
         let conflict = self.heed_conflicts(facts, request, &mut settled, now, effects);
+        if let Some(lost) = &settled.lost {
+            *self.happened.cleared.entry(lost.why.reason()).or_default() += 1;
+        }
         log(facts, &settled);
         let Some(claim) = &settled.claim else {
             self.uncovered.remove(&facts.key);
@@ -123,7 +132,7 @@ impl Desk {
         let reason = refusal.reason();
         let error = refusal.to_string();
         if self.refused.insert(key.clone(), refusal.clone()) != Some(refusal) {
-            *self.refusals.entry(reason).or_default() += 1;
+            *self.happened.refusals.entry(reason).or_default() += 1;
             tracing::error!(
                 op = "allocateIPs",
                 reason,
@@ -134,10 +143,24 @@ impl Desk {
         }
     }
 
+    fn remember_announced(&mut self, key: &ServiceKey, announced: &Announced) {
+        match announced {
+            Announced::Unsaid => {
+                self.unannounced.remove(key);
+            }
+            Announced::AsItIs => {}
+            Announced::No { reason, message: _ } => {
+                self.unannounced.insert(key.clone(), *reason);
+            }
+        }
+    }
+
     fn give_back(&mut self, facts: &Facts, reason: &'static str) {
         self.uncovered.remove(&facts.key);
         self.told_uncovered.remove(&facts.key);
+        self.unannounced.remove(&facts.key);
         if let Some(claim) = self.ledger.release(&facts.key) {
+            *self.happened.cleared.entry(reason).or_default() += 1;
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
                 event = "clearAssignment",
@@ -154,6 +177,7 @@ impl Desk {
         self.conflicts.forget(key);
         self.uncovered.remove(key);
         self.told_uncovered.remove(key);
+        self.unannounced.remove(key);
         if let Some(claim) = self.ledger.release(key) {
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
