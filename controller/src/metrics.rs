@@ -34,6 +34,10 @@ pub struct Metrics {
     pub refusals: IntCounterVec,
     /// Services without an address, by reason.
     pub refused: Tally,
+    /// Services that lost what they had, by reason.
+    pub cleared: IntCounterVec,
+    /// Services that say that they are not announced, or not by us alone, by reason.
+    pub unannounced: Tally,
     /// Addresses that somebody else answers for, by who that is.
     pub conflicts: Tally,
     /// Addresses that are not given out, since another host has them.
@@ -111,6 +115,15 @@ impl Metrics {
                 "Services that have no address because they were refused one, by reason",
                 "reason",
             )?,
+            cleared: counters(
+                "ferrolb_controller_assignments_cleared_total",
+                "Services whose address was taken back, by reason",
+            )?,
+            unannounced: tally(
+                "ferrolb_controller_unannounced_services",
+                "Services whose condition ferrolb.io/Announced is False, by its reason",
+                "reason",
+            )?,
             conflicts: tally(
                 "ferrolb_controller_conflicting_addresses",
                 "Addresses that somebody else answers for, too, by who that is",
@@ -157,7 +170,8 @@ impl Metrics {
         self.lease_held.set(i64::from(role == Role::Leader));
         self.terms.inc_by(u64::from(role == Role::Leader));
         self.show_usage(&[]);
-        for tally in [&self.config_problems, &self.refused, &self.conflicts] {
+        let tallies = [&self.config_problems, &self.refused, &self.unannounced, &self.conflicts];
+        for tally in tallies {
             tally.show(BTreeMap::new());
         }
         self.addresses_aside.set(0);

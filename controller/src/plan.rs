@@ -26,8 +26,8 @@ pub struct Target {
     pub addresses: Vec<IpAddr>,
     /// The pool in its annotation.
     pub pool: Option<PoolName>,
-    /// What it should say about the addresses it asks for.
-    pub allocated: Said,
+    /// What it asks for in vain, to be said.
+    pub refused: Option<Refusal>,
     /// What it should say about the announcement.
     pub announced: Said,
 }
@@ -51,8 +51,9 @@ pub fn patch(facts: &Facts, target: &Target, now: Timestamp) -> Option<Value> {
         let pool = target.pool.as_ref().map(PoolName::as_str);
         metadata.insert("annotations".to_owned(), json!({names::ALLOCATED_FROM_POOL: pool}));
     }
-    let Target { allocated, announced, .. } = target;
-    if let Some(conditions) = said::conditions(&facts.conditions, allocated, announced, now) {
+    let Target { refused, announced, .. } = target;
+    if let Some(conditions) = said::conditions(&facts.conditions, refused.as_ref(), announced, now)
+    {
         status.insert("conditions".to_owned(), json!(conditions));
     }
     if metadata.is_empty() && status.is_empty() {

@@ -3,6 +3,8 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/objects.rs"]
+mod objects;
 #[path = "support/running.rs"]
 mod running;
 
@@ -10,12 +12,10 @@ use std::time::Duration;
 
 use fake_api::{FakeApi, Write};
 use http::StatusCode;
+use objects::{NODES, SPEAKERS, STATUSES};
 use running::start;
 use serde_json::{Value, json};
 
-const NODES: &str = "/api/v1/nodes";
-const SPEAKERS: &str = "/apis/ferrolb.io/v1alpha1/namespaces/metallb-system/speakers";
-const STATUSES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses";
 const STATES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/configurationstates";
 
 /// More than a node that is registered again is away.
@@ -50,8 +50,7 @@ async fn deletion(api: &mut FakeApi, patience: Duration) -> Option<Write> {
             if write.line.starts_with("DELETE ") {
                 return write;
             }
-            let body = fake_api::echo(&write);
-            write.answer(&body);
+            api.accept(write);
         }
     };
     tokio::time::timeout(patience, next).await.ok()

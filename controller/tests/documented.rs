@@ -52,9 +52,9 @@ fn quoted(code: &str) -> Vec<&str> {
     code.split('"').skip(1).step_by(2).collect()
 }
 
-/// Every word that some `fn reason` gives.
+/// Every word that some `fn reason` or `fn reasons` gives.
 fn reasons(sources: &str) -> BTreeSet<&str> {
-    let bodies = sources.split("const fn reason(").skip(1);
+    let bodies = sources.split("fn reason").skip(1);
     let words = bodies.flat_map(|rest| {
         let end = rest.find("\n    }\n").unwrap();
         quoted(&rest[..end])
@@ -71,7 +71,9 @@ fn missing<'a>(known: impl IntoIterator<Item = &'a str>, pages: &str) -> Vec<&'a
 fn every_reason_is_described() {
     let sources = sources();
     let reasons = reasons(&sources);
-    for known in ["noPool", "noMatchingAdvertisement", "lapsed", "invalidRange", "fenced"] {
+    for known in
+        ["noPool", "noMatchingAdvertisement", "lapsed", "invalidRange", "fenced", "otherNamespace"]
+    {
         assert!(reasons.contains(known), "the search does not find {known}: {reasons:?}");
     }
     let pages = page("reference/reasons.md");

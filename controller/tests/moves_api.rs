@@ -3,17 +3,17 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/objects.rs"]
+mod objects;
 #[path = "support/running.rs"]
 mod running;
 
 use std::time::Duration;
 
 use fake_api::FakeApi;
-use running::start;
+use objects::{ADVERTISEMENTS, NODES, POOLS, SERVICES, SPEAKERS, STATUSES, advertisement, pool};
+use running::{Running, start};
 use serde_json::{Value, json};
-
-const SPEAKERS: &str = "/apis/ferrolb.io/v1alpha1/namespaces/metallb-system/speakers";
-const STATUSES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses";
 
 fn object(kind: &str, metadata: Value, rest: &Value) -> Value {
     let mut object = rest.clone();
@@ -68,7 +68,8 @@ fn status(number: usize, node: &str, claim: u64) -> Value {
 
 fn node(name: &str) -> Value {
     let conditions = json!([{"type": "Ready", "status": "True"}]);
-    object("Node", json!({"name": name}), &json!({"status": {"conditions": conditions}}))
+    let metadata = json!({"name": name, "labels": {"name": name}});
+    object("Node", metadata, &json!({"status": {"conditions": conditions}}))
 }
 
 fn speaker(name: &str, orders: &Value) -> Value {
@@ -84,21 +85,22 @@ fn speaker(name: &str, orders: &Value) -> Value {
     )
 }
 
-/// Three Services, all of them announced by the first of two nodes.
-fn cluster() -> FakeApi {
-    let metallb = "/apis/metallb.io/v1beta1/namespaces/metallb-system";
-    let spec = json!({"spec": {"addresses": ["10.0.0.0/24"]}});
-    let pool = object("IPAddressPool", json!({"name": "p"}), &spec);
-    let advertisement = object("L2Advertisement", json!({"name": "all"}), &json!({}));
+/// Three Services, all of them announced by the first of two nodes, and advertised like this.
+fn cluster(spec: &Value) -> FakeApi {
     FakeApi::new(&[
-        ("/api/v1/services", (1..=3).map(service).collect()),
-        (&format!("{metallb}/ipaddresspools"), vec![pool]),
-        (&format!("{metallb}/l2advertisements"), vec![advertisement]),
+        (SERVICES, (1..=3).map(service).collect()),
+        (POOLS, vec![pool("p", &json!({"addresses": ["10.0.0.0/24"]}))]),
+        (ADVERTISEMENTS, vec![advertisement("all", spec)]),
         ("/apis/discovery.k8s.io/v1/endpointslices", (1..=3).map(slice).collect()),
         (STATUSES, (1..=3).map(|number| status(number, "n1", 7)).collect()),
-        ("/api/v1/nodes", vec![node("n1"), node("n2")]),
+        (NODES, vec![node("n1"), node("n2")]),
         (SPEAKERS, vec![speaker("n1", &json!([])), speaker("n2", &json!([]))]),
     ])
+}
+
+fn shows(running: &Running, line: &str) {
+    let text = running.metrics();
+    assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
 }
 
 fn about_speakers(writes: &[(String, Value)]) -> Vec<(&str, &Value)> {
@@ -108,9 +110,10 @@ fn about_speakers(writes: &[(String, Value)]) -> Vec<(&str, &Value)> {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_is_one_patch_and_is_taken_back_when_carried_out() {
-    let mut api = cluster();
-    let _running = start(&api);
+    let mut api = cluster(&json!({}));
+    let running = start(&api);
     assert_eq!(about_speakers(&api.drain(Duration::from_secs(50)).await), []);
+    shows(&running, "ferrolb_placement_spread 3");
     let write = api.write_to("/speakers/").await;
     assert_eq!(write.line, format!("PATCH {SPEAKERS}/n1"));
     let orders = json!([{"address": "10.0.0.1", "claim": 7, "to": "n2", "epoch": 4}]);
@@ -118,6 +121,7 @@ async fn an_order_is_one_patch_and_is_taken_back_when_carried_out() {
     let mut written = speaker("n1", &orders);
     written["metadata"]["resourceVersion"] = json!("9");
     write.answer(&written);
+    shows(&running, "ferrolb_placement_moves_ordered_total{reason=\"spread\"} 1");
     // The speaker does as it was told.
     api.put(STATUSES, "MODIFIED", &status(1, "n2", 8));
     let write = api.write_to("/speakers/").await;
@@ -126,11 +130,22 @@ async fn an_order_is_one_patch_and_is_taken_back_when_carried_out() {
     written["metadata"]["resourceVersion"] = json!("10");
     write.answer(&written);
     assert_eq!(about_speakers(&api.drain(Duration::from_mins(30)).await), []);
+    shows(&running, "ferrolb_placement_spread 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_to_a_preferred_node_is_counted_apart() {
+    let prefers = json!({"weight": 10, "preference": {"matchLabels": {"name": "n2"}}});
+    let mut api = cluster(&json!({"preferredNodeSelectors": [prefers]}));
+    let running = start(&api);
+    let write = api.write_to("/speakers/").await;
+    assert_eq!(write.body["spec"]["orders"].as_array().unwrap().len(), 3);
+    shows(&running, "ferrolb_placement_moves_ordered_total{reason=\"preference\"} 3");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_fence_keeps_orders_in() {
-    let mut api = cluster();
+    let mut api = cluster(&json!({}));
     let running = start(&api);
     api.drain(Duration::from_secs(30)).await;
     running.fence.set(None);

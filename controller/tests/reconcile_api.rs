@@ -3,61 +3,28 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/objects.rs"]
+mod objects;
 #[path = "support/running.rs"]
 mod running;
-
-use std::time::Duration;
 
 use controller::reconcile::desk::Role;
 use fake_api::FakeApi;
 use http::StatusCode;
 use kit::testing::Log;
+use objects::{ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool};
 use running::start;
 use serde_json::{Value, json};
 
-const SERVICES: &str = "/api/v1/services";
-const POOLS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools";
-const ADVERTISEMENTS: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements";
 const STATUSES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses";
 const STATUS: &str = "PATCH /api/v1/namespaces/default/services/web/status";
-const QUIET: Duration = Duration::from_secs(30);
 
 fn service() -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {
-            "name": "web", "namespace": "default", "uid": "u", "resourceVersion": "5",
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-        },
-        "spec": {
-            "type": "LoadBalancer", "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"],
-            "ports": [{"port": 80, "protocol": "TCP"}],
-        },
-    })
+    objects::service("web")
 }
 
 fn served() -> Value {
-    let mut object = service();
-    object["metadata"]["annotations"] = json!({"metallb.io/ip-allocated-from-pool": "p"});
-    object["status"] = json!({
-        "loadBalancer": {"ingress": [{"ip": "10.0.0.7", "ipMode": "VIP"}]},
-    });
-    object
-}
-
-fn pool() -> Value {
-    json!({
-        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
-        "metadata": {"name": "p", "namespace": "metallb-system", "resourceVersion": "2"},
-        "spec": {"addresses": ["10.0.0.0/24"]},
-    })
-}
-
-fn advertisement() -> Value {
-    json!({
-        "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
-        "metadata": {"name": "all", "namespace": "metallb-system", "resourceVersion": "3"},
-    })
+    objects::served("web", "10.0.0.7", "p")
 }
 
 /// A speaker's word that it announces the Service.
@@ -73,8 +40,8 @@ fn announced() -> Value {
 fn cluster(services: Vec<Value>) -> FakeApi {
     FakeApi::new(&[
         (SERVICES, services),
-        (POOLS, vec![pool()]),
-        (ADVERTISEMENTS, vec![advertisement()]),
+        (POOLS, vec![pool("p", &json!({"addresses": ["10.0.0.0/24"]}))]),
+        (ADVERTISEMENTS, vec![advertisement("all", &json!({}))]),
         (STATUSES, vec![announced()]),
     ])
 }
@@ -140,9 +107,7 @@ async fn an_unchanged_service_is_not_written() {
         "PATCH /apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/p/status";
     assert_eq!(lines(&writes), [pool_status]);
     // A change that means nothing to us.
-    let mut touched = served();
-    touched["metadata"]["resourceVersion"] = json!("9");
-    touched["metadata"]["labels"] = json!({"a": "b"});
+    let touched = changed(&served(), &json!({"metadata": {"labels": {"a": "b"}}}));
     api.put(SERVICES, "MODIFIED", &touched);
     assert_eq!(lines(&api.drain(QUIET).await), [] as [&str; 0]);
 }

@@ -4,32 +4,27 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/reviewing.rs"]
+mod reviewing;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use controller::metrics::webhook::Metrics;
 use controller::webhook::certs::judge::{Pair, judge};
 use controller::webhook::certs::{Material, Wall, bundle, make, names};
-use controller::webhook::existing::Existing;
 use controller::webhook::inject::Behind;
 use controller::webhook::keeper::{self, keep};
-use controller::webhook::serve::{Reviewer, routes};
 use fake_api::{FakeApi, Write};
 use http::StatusCode;
 use k8s_openapi::ByteString;
 use kit::tls::Certificate;
-use prometheus::Registry;
+use reviewing::{EXISTING, POOL, pool, post, post_with, review, start};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 const SECRETS: &str = "/api/v1/namespaces/ns/secrets";
 const WEBHOOKS: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-const POOLS: &str = "/apis/metallb.io/v1beta1/namespaces/ns/ipaddresspools";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A keeper that runs; until when the certificate counts that it serves, 0 for none.
@@ -196,105 +191,57 @@ async fn a_new_secret_is_served_only_a_while_after_its_authority_is_trusted() {
     assert_eq!(bundle::read(written_bundle(&write).as_bytes()).len(), 1);
 }
 
-async fn start(api: &FakeApi) -> (SocketAddr, Metrics) {
-    let metrics = Metrics::new(&Registry::new()).unwrap();
-    let reviewer = Reviewer {
-        existing: Existing::new(api.client.clone(), "ns".to_owned()),
-        home: "ns".to_owned(),
-        metrics: metrics.clone(),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes = routes(&Arc::new(reviewer));
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    (address, metrics)
-}
-
-async fn post(address: SocketAddr, path: &str, body: &str) -> (u16, String) {
-    post_with("", address, path, body).await
-}
-
-/// Posts with one more `header`.
-async fn post_with(header: &str, address: SocketAddr, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let length = body.len();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    // It ends because the server closes the connection, which was not asked of it.
-    stream.read_to_string(&mut answer).await.unwrap();
-    let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
-    (answer[9..12].parse().unwrap(), body)
-}
-
-fn review(kind: &str, object: &Value) -> String {
-    let kind = json!({"group": "metallb.io", "version": "v1beta1", "kind": kind});
-    json!({
-        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-        "request": {
-            "uid": "u", "kind": kind, "operation": "CREATE", "namespace": "ns", "object": object,
-        },
-    })
-    .to_string()
-}
-
-fn pool(name: &str, addresses: &str) -> Value {
-    json!({
-        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
-        "metadata": {"name": name, "namespace": "ns"}, "spec": {"addresses": [addresses]},
-    })
-}
-
 #[tokio::test]
 async fn reviews_are_answered_by_what_exists_at_that_moment_and_counted() {
-    let api = FakeApi::new(&[(POOLS, vec![pool("odd", "x"), pool("first", "192.0.2.0/25")])]);
-    let (address, metrics) = start(&api).await;
-    let path = "/validate-metallb-io-v1beta1-ipaddresspool";
-    let second = review("IPAddressPool", &pool("second", "192.0.2.128/25"));
-    let (status, body) = post(address, path, &second).await;
+    let api = FakeApi::new(&[(EXISTING, vec![pool("odd", "x"), pool("first", "192.0.2.0/25")])]);
+    let webhook = start(api.client.clone()).await;
+    let address = webhook.address;
+    let second = review("IPAddressPool", "ns", &pool("second", "192.0.2.128/25"));
+    let (status, body) = post(address, POOL, &second).await;
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &answer["response"]["allowed"]), (200, &json!(true)), "{body}");
 
-    api.put(POOLS, "ADDED", &pool("third", "192.0.2.192/26"));
-    let (_, body) = post(address, path, &second).await;
+    api.put(EXISTING, "ADDED", &pool("third", "192.0.2.192/26"));
+    let (_, body) = post(address, POOL, &second).await;
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(answer["response"]["allowed"], false);
     let message = answer["response"]["status"]["message"].as_str().unwrap();
     assert!(message.ends_with("CIDR \"192.0.2.192/26\" of pool \"third\""), "{message}");
 
-    let (status, body) = post(address, path, &review("L2Advertisement", &json!({}))).await;
+    let (status, body) = post(address, POOL, &review("L2Advertisement", "ns", &json!({}))).await;
     assert_eq!((status, &body[..]), (400, "L2Advertisement.metallb.io is not asked about here"));
-    assert_eq!(post(address, path, "{").await.0, 400);
+    assert_eq!(post(address, POOL, "{").await.0, 400);
     let long = format!("{{\"a\": \"{}\"}}", "x".repeat(3 << 20));
-    assert_eq!(post(address, path, &long).await.0, 400);
+    assert_eq!(post(address, POOL, &long).await.0, 400);
     assert_eq!(post(address, "/convert", "{").await.0, 400);
-    for (verdict, count) in [("allowed", 1), ("denied", 1), ("malformed", 3), ("failed", 0)] {
-        let counter = metrics.reviews.with_label_values(&["IPAddressPool", verdict]);
-        assert_eq!(counter.get(), count, "{verdict}");
+    let text = webhook.metrics();
+    for (verdict, count) in [("allowed", 1), ("denied", 1), ("malformed", 3)] {
+        let line = format!(
+            "ferrolb_webhook_reviews_total{{kind=\"IPAddressPool\",verdict=\"{verdict}\"}} {count}\n"
+        );
+        assert!(text.contains(&line), "{line} is not in\n{text}");
     }
 }
 
 /// The paths stand in the webhooks that MetalLB's chart and manifests make, and in this chart's.
 #[tokio::test]
 async fn every_kind_is_asked_about_at_metallbs_path_and_nowhere_else() {
-    let api = FakeApi::new(&[(POOLS, Vec::new())]);
-    let (address, _) = start(&api).await;
+    let api = FakeApi::new(&[(EXISTING, Vec::new())]);
+    let address = start(api.client.clone()).await.address;
     // Where nothing is served, nobody closes the connection by himself.
     let close = "Connection: close\r\n";
     let post = async |path, body: String| post_with(close, address, path, &body).await;
     for (path, kind) in [
-        ("/validate-metallb-io-v1beta1-ipaddresspool", "IPAddressPool"),
+        (POOL, "IPAddressPool"),
         ("/validate-metallb-io-v1beta1-l2advertisement", "L2Advertisement"),
         ("/validate-metallb-io-v1beta1-community", "Community"),
         ("/validate-metallb-io-v1beta1-bgpadvertisement", "BGPAdvertisement"),
         ("/validate-metallb-io-v1beta1-bfdprofile", "BFDProfile"),
         ("/validate-metallb-io-v1beta2-bgppeer", "BGPPeer"),
     ] {
-        let (status, body) = post(path, review(kind, &pool("p", "192.0.2.0/24"))).await;
+        let (status, body) = post(path, review(kind, "ns", &pool("p", "192.0.2.0/24"))).await;
         assert!(status == 200 && body.contains("\"allowed\":true"), "{path}: {status} {body}");
-        assert_eq!(post(path, review("Service", &json!({}))).await.0, 400, "{path}");
+        assert_eq!(post(path, review("Service", "ns", &json!({}))).await.0, 400, "{path}");
     }
     assert_eq!(post("/validate-metallb-io-v1beta1-bgppeer", "{}".to_owned()).await.0, 404);
 }

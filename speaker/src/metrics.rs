@@ -18,6 +18,7 @@ use crate::engine::{Description, Event, Standing};
 use crate::io::deadline::Deadline;
 use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Named;
+use crate::link::Ineligible;
 use crate::mesh;
 
 mod families;
@@ -78,6 +79,8 @@ struct State {
     services: Standings,
     conflicts: BTreeMap<(IpAddr, MacAddr), u64>,
     checks: Checks,
+    /// Why interfaces are not used, for each of them.
+    unused: Vec<&'static str>,
     description: Description,
 }
 
@@ -209,6 +212,11 @@ impl Metrics {
         self.with(|state| state.conflicts.retain(|(address, _), _| is_kept(*address)));
     }
 
+    /// These interfaces are not used.
+    pub fn set_unused(&self, unused: &BTreeMap<String, Ineligible>) {
+        self.with(|state| state.unused = unused.values().map(Ineligible::reason).collect());
+    }
+
     /// The speaker stands like this.
     pub fn set_description(&self, description: &Description) {
         self.with(|state| state.description.clone_from(description));
@@ -246,6 +254,7 @@ impl Snapshot {
         families.extend(families::ports(&state.ports)?);
         families.extend(families::mesh(&state)?);
         families.extend(families::conflicts(&state)?);
+        families.push(families::unused(&state.unused)?);
         families.extend(families::speaker(&state.description, &self.deadline)?);
         Ok(families)
     }

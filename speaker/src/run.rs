@@ -15,7 +15,7 @@
 //!
 //! The first task to end, the ports apart, ends the process with its error: Kubernetes restarts us.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -172,6 +172,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         reports,
         said,
         journal: journal::Journal::default(),
+        unused: BTreeMap::new(),
         standing: State::default(),
         knocked: BTreeSet::new(),
     };

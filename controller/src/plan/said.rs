@@ -7,66 +7,68 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::alloc::Refusal;
 use crate::view::Facts;
 
-/// What one condition of a Service should say.
+/// What a Service's condition should say about the announcement of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Nothing: all is well, or there is nothing to say.
+    /// Nothing: all is well, or there is nothing to announce.
     Nothing,
     /// What it says now.
     AsItIs,
-    /// That it is not so, and why.
+    /// That nobody does, or not only we, and why.
     No {
         /// In a word.
-        reason: String,
+        reason: &'static str,
         /// For people.
         message: String,
     },
 }
 
-impl Said {
-    /// What a Service says of an address that it was refused: the word that logs and metrics have for
-    /// it, in the form that conditions have.
-    pub fn refused(refusal: &Refusal) -> Self {
-        let mut reason = refusal.reason().to_owned();
-        if let Some(first) = reason.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        Self::No { reason, message: refusal.to_string() }
-    }
-}
-
 /// The conditions as they should be; `None` when they are.
 pub(super) fn conditions(
     present: &[Condition],
-    allocated: &Said,
+    refused: Option<&Refusal>,
     announced: &Said,
     now: Timestamp,
 ) -> Option<Vec<Condition>> {
     let mut all = present.to_vec();
-    set(&mut all, ALLOCATED, allocated, now);
-    set(&mut all, ANNOUNCED, announced, now);
+    match refused {
+        Some(refusal) => {
+            set(&mut all, ALLOCATED, &capitalised(refusal.reason()), &refusal.to_string(), now);
+        }
+        None => all.retain(|one| one.type_ != ALLOCATED),
+    }
+    match announced {
+        Said::Nothing => all.retain(|one| one.type_ != ANNOUNCED),
+        Said::AsItIs => {}
+        Said::No { reason, message } => set(&mut all, ANNOUNCED, reason, message, now),
+    }
     (all != present).then_some(all)
 }
 
-fn set(all: &mut Vec<Condition>, kind: &str, said: &Said, now: Timestamp) {
-    let found = all.iter().position(|one| one.type_ == kind);
-    match (said, found) {
-        (Said::AsItIs, _) | (Said::Nothing, None) => {}
-        (Said::Nothing, Some(at)) => drop(all.remove(at)),
-        // A condition that only changes its words has not changed its state.
-        (Said::No { reason, message }, Some(at)) => {
-            all[at].reason.clone_from(reason);
-            all[at].message.clone_from(message);
-        }
-        (Said::No { reason, message }, None) => all.push(Condition {
-            type_: kind.to_owned(),
-            status: "False".to_owned(),
-            reason: reason.clone(),
-            message: message.clone(),
-            last_transition_time: Time(now),
-            observed_generation: None,
-        }),
+/// The word that logs and metrics have, in the form that conditions have.
+fn capitalised(word: &str) -> String {
+    let mut word = word.to_owned();
+    if let Some(first) = word.get_mut(..1) {
+        first.make_ascii_uppercase();
     }
+    word
+}
+
+fn set(all: &mut Vec<Condition>, kind: &str, reason: &str, message: &str, now: Timestamp) {
+    // A condition that only changes its words has not changed its state.
+    if let Some(found) = all.iter_mut().find(|one| one.type_ == kind) {
+        reason.clone_into(&mut found.reason);
+        message.clone_into(&mut found.message);
+        return;
+    }
+    all.push(Condition {
+        type_: kind.to_owned(),
+        status: "False".to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: Time(now),
+        observed_generation: None,
+    });
 }
 
 /// Whether the Service has a condition of ours.

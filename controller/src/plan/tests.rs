@@ -28,7 +28,7 @@ fn target(addresses: &[&str], pool: Option<&str>) -> Target {
     Target {
         addresses: ips(addresses),
         pool: pool.map(Into::into),
-        allocated: Said::Nothing,
+        refused: None,
         announced: Said::Nothing,
     }
 }
@@ -101,8 +101,7 @@ fn the_condition_comes_and_goes_and_leaves_others_alone() {
     };
     facts.conditions.push(other.clone());
     let mut wanted = target(&["192.0.2.1"], Some("p"));
-    wanted.announced =
-        Said::No { reason: "NoAdvertisement".to_owned(), message: "nobody".to_owned() };
+    wanted.announced = Said::No { reason: "NoAdvertisement", message: "nobody".to_owned() };
     let first = patch(&facts, &wanted, NOW).unwrap();
     let written: Vec<Condition> =
         serde_json::from_value(first["status"]["conditions"].clone()).unwrap();

@@ -34,6 +34,7 @@ mod startup;
 
 use conflicts::Conflicts;
 pub use conflicts::Reported;
+pub use figures::Happened;
 use queue::Queue;
 use silence::Silence;
 
@@ -122,9 +123,11 @@ pub struct Desk {
     /// When to look again at Services.
     later: BTreeSet<(Duration, ServiceKey)>,
     silence: Silence,
+    /// What their condition says of the announcement, in a word, where it says anything.
+    unannounced: BTreeMap<ServiceKey, &'static str>,
     told_problems: BTreeSet<Problem>,
     conflicts: Conflicts,
-    refusals: BTreeMap<&'static str, u64>,
+    happened: Happened,
 }
 
 impl Desk {
@@ -144,9 +147,10 @@ impl Desk {
             writing: BTreeMap::new(),
             later: BTreeSet::new(),
             silence: Silence::default(),
+            unannounced: BTreeMap::new(),
             told_problems: BTreeSet::new(),
             conflicts: Conflicts::default(),
-            refusals: BTreeMap::new(),
+            happened: Happened::default(),
         }
     }
 
@@ -279,12 +283,6 @@ impl Desk {
     /// Whether everything has been listed once and the configuration judged.
     pub fn is_synced(&self) -> bool {
         self.services.is_synced() && self.sources.is_synced()
-    }
-
-    /// The kinds of which no list has arrived yet.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let services = (!self.services.is_synced()).then_some("Services");
-        services.into_iter().chain(self.sources.missing()).collect()
     }
 }
 

@@ -101,13 +101,15 @@ pub fn answer(question: &Question, verdict: &Verdict) -> Value {
         "warnings": verdict.warnings,
     });
     if let Some(denial) = &verdict.denial {
-        response["status"] = json!({"code": 403, "reason": "Forbidden", "message": denial});
+        response["status"] =
+            json!({"code": 403, "reason": "Forbidden", "message": denial.to_string()});
     }
     json!({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::review::Denial;
     use super::*;
 
     fn question() -> Value {
@@ -132,9 +134,11 @@ mod tests {
         let allowed = answer(&question, &Verdict::default());
         let response = json!({"uid": "u-1", "allowed": true, "warnings": []});
         assert_eq!(allowed["response"], response);
-        let denied = answer(&question, &Verdict::denied("no".to_owned()));
+        let denied =
+            answer(&question, &Verdict::denied(Denial::OtherNamespace { home: "h".to_owned() }));
         assert_eq!(denied["response"]["allowed"], false);
-        assert_eq!(denied["response"]["status"]["message"], "no");
+        let message = "resource must be created in h namespace";
+        assert_eq!(denied["response"]["status"]["message"], message);
     }
 
     #[test]

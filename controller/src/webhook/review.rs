@@ -4,6 +4,8 @@
 //!
 //! All judging is `crds::model::compile`'s, so that what is admitted here is in force afterwards.
 
+use std::collections::BTreeSet;
+
 use crds::api::v1beta1::{IPAddressPool, L2Advertisement};
 use crds::model::compile::{
     Cause, Field, Kind, Problem, Resources, advertisement_objections, missing_pools,
@@ -49,14 +51,46 @@ impl Subject {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Why it is denied; `None`: it is allowed.
-    pub denial: Option<String>,
+    pub denial: Option<Denial>,
     /// What the user is told in any case.
     pub warnings: Vec<String>,
 }
 
+/// Why an object is denied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// It is to be made where it would mean nothing.
+    #[error("resource must be created in {home} namespace")]
+    OtherNamespace {
+        /// ferrolb's namespace.
+        home: String,
+    },
+    /// All this is wrong with it.
+    #[error("{}", joined(.0))]
+    Faulty(Vec<Problem>),
+}
+
+impl Denial {
+    /// What is wrong, in short fixed words for metric labels; those of problems are the same as where
+    /// the object is in force already.
+    pub fn reasons(&self) -> BTreeSet<&'static str> {
+        match self {
+            Self::OtherNamespace { .. } => ["otherNamespace"].into(),
+            Self::Faulty(problems) => {
+                problems.iter().map(|problem| problem.cause.reason()).collect()
+            }
+        }
+    }
+}
+
+fn joined(problems: &[Problem]) -> String {
+    let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
 impl Verdict {
     /// Denied for this reason.
-    pub const fn denied(why: String) -> Self {
+    pub const fn denied(why: Denial) -> Self {
         Self { denial: Some(why), warnings: Vec::new() }
     }
 
@@ -65,12 +99,8 @@ impl Verdict {
     }
 
     /// Denied for these problems, if there are any.
-    fn of(problems: &[Problem]) -> Self {
-        if problems.is_empty() {
-            return Self::default();
-        }
-        let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        Self::denied(all.join("; "))
+    fn of(problems: Vec<Problem>) -> Self {
+        if problems.is_empty() { Self::default() } else { Self::denied(Denial::Faulty(problems)) }
     }
 }
 
@@ -82,7 +112,7 @@ pub fn at_once(subject: Subject, question: &Question, home: &str) -> Option<Verd
     let is_elsewhere = question.namespace.as_deref().is_some_and(|namespace| namespace != home);
     match question.operation {
         Operation::Create if is_elsewhere => {
-            return Some(Verdict::denied(format!("resource must be created in {home} namespace")));
+            return Some(Verdict::denied(Denial::OtherNamespace { home: home.to_owned() }));
         }
         // Made while nobody checked. It means nothing there, whatever it says.
         Operation::Update if is_elsewhere => {
@@ -108,18 +138,18 @@ pub fn at_once(subject: Subject, question: &Question, home: &str) -> Option<Verd
 pub fn judge(subject: Subject, new: &Value, exist: &Resources) -> Verdict {
     match subject {
         Subject::Pool => match serde_json::from_value::<IPAddressPool>(new.clone()) {
-            Ok(pool) => Verdict::of(&pool_objections(&pool, exist)),
-            Err(error) => Verdict::of(&[unreadable(Kind::IpAddressPool, new, &error)]),
+            Ok(pool) => Verdict::of(pool_objections(&pool, exist)),
+            Err(error) => Verdict::of(vec![unreadable(Kind::IpAddressPool, new, &error)]),
         },
         Subject::Advertisement => match serde_json::from_value::<L2Advertisement>(new.clone()) {
             Ok(advertisement) => {
                 let warnings = missing_pools(&advertisement, exist).into_iter();
                 let warnings =
                     warnings.map(|pool| format!("there is no IPAddressPool \"{pool}\" (yet)"));
-                let verdict = Verdict::of(&advertisement_objections(&advertisement));
+                let verdict = Verdict::of(advertisement_objections(&advertisement));
                 Verdict { warnings: warnings.collect(), ..verdict }
             }
-            Err(error) => Verdict::of(&[unreadable(Kind::L2Advertisement, new, &error)]),
+            Err(error) => Verdict::of(vec![unreadable(Kind::L2Advertisement, new, &error)]),
         },
         Subject::Bgp(_) => Verdict::default(),
     }

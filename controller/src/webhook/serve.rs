@@ -57,9 +57,13 @@ enum Failed {
 impl Reviewer {
     async fn review(&self, subject: Subject, request: Request) -> Response {
         let (verdict, response) = match self.answer(subject, request).await {
-            Ok((verdict, answer)) => {
-                (if verdict.denial.is_some() { "denied" } else { "allowed" }, json(&answer))
+            Ok((Verdict { denial: Some(denial), .. }, answer)) => {
+                for reason in denial.reasons() {
+                    self.metrics.denials.with_label_values(&[subject.kind(), reason]).inc();
+                }
+                ("denied", json(&answer))
             }
+            Ok((Verdict { denial: None, .. }, answer)) => ("allowed", json(&answer)),
             Err(Failed::Malformed(why)) => ("malformed", text(StatusCode::BAD_REQUEST, why)),
             Err(Failed::Blind) => {
                 let why = "the pools that exist cannot be listed".to_owned();
@@ -106,7 +110,7 @@ fn tell(subject: Subject, question: &Question, verdict: &Verdict) {
     let object = question.object.as_ref();
     let name = object.and_then(|object| object["metadata"]["name"].as_str()).unwrap_or_default();
     let namespace = question.namespace.as_deref().unwrap_or_default();
-    tracing::info!(event = "admissionDenied", kind = subject.kind(), namespace, name, error);
+    tracing::info!(event = "admissionDenied", kind = subject.kind(), namespace, name, %error);
 }
 
 async fn converted(request: Request) -> Response {

@@ -78,7 +78,7 @@ impl FakeApi {
         tokio::time::timeout(patience, self.writes.next()).await.ok().flatten()
     }
 
-    /// The next write to something of this kind; answers all others with what they sent.
+    /// The next write to something of this kind; accepts all others.
     pub async fn write_to(&mut self, kind: &str) -> Write {
         loop {
             let write = self.next_write(Duration::from_mins(10)).await;
@@ -86,34 +86,66 @@ impl FakeApi {
             if write.line.contains(kind) {
                 return write;
             }
-            let body = echo(&write);
-            write.answer(&body);
+            self.accept(write);
         }
     }
 
-    /// Answers everything that comes until it is quiet for `patience`, and says what it was.
+    /// Accepts everything that comes until it is quiet for `patience`, and says what it was.
     pub async fn drain(&mut self, patience: Duration) -> Vec<(String, Value)> {
         let mut seen = Vec::new();
         while let Some(write) = self.next_write(patience).await {
             seen.push((write.line.clone(), write.body.clone()));
-            let body = echo(&write);
-            write.answer(&body);
+            self.accept(write);
         }
         seen
     }
 
+    /// Does as `write` says, and answers with what the object is then. Its watch tells of nothing but
+    /// what the test [puts](Self::put).
+    pub fn accept(&self, write: Write) {
+        let (method, path) = write.line.split_once(' ').unwrap();
+        let path = path.strip_suffix("/status").unwrap_or(path);
+        let (list, name) = match method {
+            "POST" => (path, write.body["metadata"]["name"].as_str().unwrap_or_default()),
+            _ => path.rsplit_once('/').unwrap(),
+        };
+        let (list, mut object) = self.known(list, name);
+        let version = version(&object);
+        merge(&mut object, &write.body);
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        self.keep(&list, &object);
+        write.answer(&object);
+    }
+
+    /// The object, and the list that it is in. Services are listed for all namespaces, under another
+    /// path than the one they are written at.
+    fn known(&self, list: &str, name: &str) -> (String, Value) {
+        let kind = |path: &str| path.rsplit('/').next().map(ToOwned::to_owned);
+        let objects = self.objects.lock().unwrap();
+        let Some((path, all)) = objects.iter().find(|(path, _)| kind(path) == kind(list)) else {
+            return (list.to_owned(), Value::Null);
+        };
+        let object = all.iter().find(|object| object["metadata"]["name"] == name);
+        (path.clone(), object.cloned().unwrap_or_default())
+    }
+
     /// Makes `object` part of the list at `path`, and tells those who watch it.
     pub fn put(&self, path: &str, kind: &str, object: &Value) {
-        let name = object["metadata"]["name"].clone();
+        self.keep(path, object);
+        let event = json!({"type": kind, "object": object});
+        self.tell(path, &event);
+    }
+
+    fn keep(&self, path: &str, object: &Value) {
+        let name = &object["metadata"]["name"];
         let mut objects = self.objects.lock().unwrap();
         let list = objects.entry(path.to_owned()).or_default();
-        let at = list.iter().position(|known| known["metadata"]["name"] == name);
+        let at = list.iter().position(|known| known["metadata"]["name"] == *name);
         match at {
             Some(at) => list[at] = object.clone(),
             None => list.push(object.clone()),
         }
-        let event = json!({"type": kind, "object": object});
-        self.tell(path, &event);
     }
 
     fn tell(&self, path: &str, event: &Value) {
@@ -125,20 +157,28 @@ impl FakeApi {
     }
 }
 
-/// What a write makes of an object that has nothing else.
-pub fn echo(write: &Write) -> Value {
-    let parts: Vec<_> = write.line.split('/').collect();
-    let name = parts[parts.len() - if write.line.ends_with("/status") { 2 } else { 1 }];
-    let mut object = write.body.clone();
-    if object["metadata"]["name"].is_null() {
-        object["metadata"]["name"] = json!(name);
-    }
-    object["spec"] = if write.line.contains("ipaddresspools") {
-        json!({"addresses": ["10.0.0.0/24"]})
-    } else {
-        object["spec"].clone()
+/// Which state of the object this is; 0 if it does not say.
+pub fn version(object: &Value) -> u64 {
+    let version = object["metadata"]["resourceVersion"].as_str();
+    version.map_or(0, |version| version.parse().unwrap())
+}
+
+/// Puts `change` into `object`, as a merge patch does (RFC 7386).
+pub fn merge(object: &mut Value, change: &Value) {
+    let Value::Object(fields) = change else {
+        *object = change.clone();
+        return;
     };
-    object
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (name, value) in fields {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut object[name], value);
+        }
+    }
 }
 
 async fn serve(

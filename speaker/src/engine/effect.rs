@@ -66,13 +66,9 @@ pub struct Conflict {
 pub enum Effect {
     /// Answer on exactly these links.
     Ports(Vec<PortSpec>),
-    /// Tell people that this interface is not used.
-    Unused {
-        /// Its name.
-        interface: String,
-        /// Why.
-        why: Ineligible,
-    },
+    /// These interfaces are not used now, though somebody may expect it, and why not; for logs and
+    /// metrics.
+    Unused(BTreeMap<String, Ineligible>),
     /// Let the kernel pass on only what concerns these ranges.
     Ranges(Vec<AddressRange>),
     /// Answer exactly this from now on.

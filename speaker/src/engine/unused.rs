@@ -15,7 +15,7 @@ use crate::link::Ineligible;
 pub(super) struct Unused {
     /// The links that are there and cannot be used, by name.
     unfit: BTreeMap<String, Ineligible>,
-    /// What was told and is still so.
+    /// What was told last.
     told: BTreeMap<String, Ineligible>,
     /// Something changed since the last look.
     is_stale: bool,
@@ -33,9 +33,13 @@ impl Unused {
         self.is_stale = true;
     }
 
-    /// What has not been told yet, where advertisements name the interfaces `named` and `ports` are
-    /// in use.
-    fn news(&mut self, named: &BTreeSet<&str>, ports: &[PortSpec]) -> Vec<(String, Ineligible)> {
+    /// All of them, if that is not what was told, where advertisements name the interfaces `named`
+    /// and `ports` are in use.
+    fn news(
+        &mut self,
+        named: &BTreeSet<&str>,
+        ports: &[PortSpec],
+    ) -> Option<BTreeMap<String, Ineligible>> {
         let is_expected = |name: &str, why: &Ineligible| {
             named.contains(name) || !matches!(why, Ineligible::Excluded { .. })
         };
@@ -46,16 +50,16 @@ impl Unused {
         };
         let absent = named.iter().filter(|name| !is_there(name));
         missed.extend(absent.map(|name| ((*name).to_owned(), Ineligible::Missing)));
-        let is_new = |(name, why): &(&String, &Ineligible)| self.told.get(*name) != Some(*why);
-        let news = missed.iter().filter(is_new);
-        let news = news.map(|(name, why)| (name.clone(), why.clone())).collect();
-        self.told = missed;
-        news
+        if self.told == missed {
+            return None;
+        }
+        self.told.clone_from(&missed);
+        Some(missed)
     }
 }
 
 impl Engine {
-    /// Tells why interfaces are not used, where that is news.
+    /// Tells which interfaces are not used and why, where that is news.
     pub(super) fn tell_unused(&mut self, effects: &mut Vec<Effect>) {
         let Some(ports) = self.ports.as_ref().filter(|_| self.unused.is_stale) else { return };
         self.unused.is_stale = false;
@@ -64,7 +68,6 @@ impl Engine {
             .as_ref()
             .map(|config| self.cluster.interfaces_named(&self.settings.node, config));
         let news = self.unused.news(&named.unwrap_or_default(), ports);
-        let told = news.into_iter().map(|(interface, why)| Effect::Unused { interface, why });
-        effects.extend(told);
+        effects.extend(news.map(Effect::Unused));
     }
 }

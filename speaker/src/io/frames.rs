@@ -82,6 +82,13 @@ impl FramePort {
         Ok(Self { port, socket, counters: FrameCounters::default() })
     }
 
+    /// One on another socket that takes and gives whole frames, as [`Port::on`].
+    #[cfg(test)]
+    pub(crate) fn on(port: Arc<Port>, socket: Socket) -> io::Result<Self> {
+        let socket = packet::register(socket)?;
+        Ok(Self { port, socket, counters: FrameCounters::default() })
+    }
+
     /// Counters since it was opened.
     pub fn counters(&self) -> &FrameCounters {
         &self.counters

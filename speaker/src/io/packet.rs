@@ -38,6 +38,11 @@ pub(super) fn open(
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     attach(&socket, program)?;
     socket.bind(&address(index, ethertype)?)?;
+    register(socket)
+}
+
+/// Has the tokio runtime of the calling thread wake whoever waits for `socket`.
+pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns its descriptor, never exchanges it, and closes it only when dropped,
     // which the `AsyncFd` that owns it from here on does last.
     let registered = unsafe { AsyncFd::register_with_interest(socket, EVENTS) };

@@ -130,6 +130,15 @@ impl Port {
         })
     }
 
+    /// One on other sockets that take and give whole frames, since packet sockets need a right that
+    /// tests do not have everywhere.
+    #[cfg(test)]
+    pub(crate) fn on(index: IfIndex, mac: MacAddr, [arp, ndp]: [Socket; 2]) -> io::Result<Self> {
+        let (arp, ndp) = (packet::register(arp)?, packet::register(ndp)?);
+        let (mac, counters) = (AtomicU64::new(to_bits(mac)), PortCounters::default());
+        Ok(Self { index, mac, arp, ndp, counters })
+    }
+
     /// The link's index.
     pub fn index(&self) -> IfIndex {
         self.index

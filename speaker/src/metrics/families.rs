@@ -124,6 +124,19 @@ pub(super) fn conflicts(state: &State) -> Result<[Family; 2], prometheus::Error>
     Ok([family, checks].map(Family::Counter))
 }
 
+/// One series for each of these `reasons`.
+pub(super) fn unused(reasons: &[&'static str]) -> Result<Family, prometheus::Error> {
+    let opts = Opts::new(
+        "ferrolb_speaker_unused_interfaces",
+        "Interfaces that are not used though somebody may expect it, by reason.",
+    );
+    let family = IntGaugeVec::new(opts, &["reason"])?;
+    for reason in reasons {
+        family.with_label_values(&[*reason]).inc();
+    }
+    Ok(Family::Gauge(family))
+}
+
 /// How the speaker itself stands.
 pub(super) fn speaker(
     description: &Description,

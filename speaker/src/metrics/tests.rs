@@ -9,6 +9,9 @@ use crate::announce::table::{Answer, Entry, Links};
 use crate::engine::{self, Announcement};
 use crate::io::clock::Clock;
 
+mod ports;
+mod services;
+
 fn text(metrics: &Metrics) -> String {
     TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Carries out the engine's effects. It decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use crate::io::counts::Counts;
 use crate::io::deadline::Deadline;
 use crate::io::mesh_socket::MeshSocket;
 use crate::io::ports::Ports;
+use crate::link::Ineligible;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::report::speaker::Said;
@@ -32,6 +33,8 @@ pub(super) struct Shell {
     pub(super) conflicts: Conflicts,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) said: mpsc::UnboundedSender<Said>,
+    /// Which interfaces are not used, for the log.
+    pub(super) unused: BTreeMap<String, Ineligible>,
     /// What is announced, for the log.
     pub(super) journal: Journal,
     /// How the speaker stood when it was last told, for the log.
@@ -47,10 +50,7 @@ impl Shell {
                 self.ports.set(specs);
                 self.metrics.set_ports(self.ports.open());
             }
-            Effect::Unused { interface, why } => {
-                let reason = why.reason();
-                tracing::info!(event = "interfaceUnused", interface, reason, "not used: {why}");
-            }
+            Effect::Unused(unused) => self.leave(unused),
             Effect::Ranges(ranges) => self.ports.set_ranges(ranges),
             Effect::Publish(desired) => {
                 self.ports.listen_for(&desired);
@@ -140,6 +140,17 @@ impl Shell {
 
     fn say(&self, said: Said) {
         let _ending = self.said.send(said);
+    }
+
+    fn leave(&mut self, unused: BTreeMap<String, Ineligible>) {
+        self.metrics.set_unused(&unused);
+        let told = std::mem::replace(&mut self.unused, unused);
+        for (interface, why) in &self.unused {
+            if told.get(interface) != Some(why) {
+                let reason = why.reason();
+                tracing::info!(event = "interfaceUnused", interface, reason, "not used: {why}");
+            }
+        }
     }
 
     fn stand(&mut self, description: &Description) {

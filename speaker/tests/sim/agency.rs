@@ -239,7 +239,7 @@ impl World {
                 self.say_loud(|| format!("n{id}: conflict {conflict:?}"));
                 self.judge.ledger.conflicts.push((self.now, id, conflict));
             }
-            Effect::Checked { .. } | Effect::Unused { .. } => {}
+            Effect::Checked { .. } | Effect::Unused(_) => {}
             Effect::Halt => self.halted(id),
         }
     }

@@ -74,7 +74,7 @@ impl Desk {
                 effects.push(Effect::Tell(plan::conflict(facts, &message)));
             }
             if !matches!(outcome, Outcome::Exchanged(_)) {
-                stays = stays.or(Some(Said::No { reason: reason.to_owned(), message }));
+                stays = stays.or(Some(Said::No { reason, message }));
             }
         }
         if stays.is_none() {

@@ -10,7 +10,22 @@ use super::Desk;
 use super::conflicts::Whose;
 use crate::alloc::{Ledger, Refusal, Usage};
 
+/// What happened since somebody asked last, by reason.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// How often a refusal was new to a Service.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// How often a Service lost what it had.
+    pub cleared: BTreeMap<&'static str, u64>,
+}
+
 impl Desk {
+    /// The kinds of which no list has arrived yet.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let services = (!self.services.is_synced()).then_some("Services");
+        services.into_iter().chain(self.sources.missing()).collect()
+    }
+
     /// What is in force.
     pub fn config(&self) -> &Config {
         self.sources.config()
@@ -50,14 +65,19 @@ impl Desk {
         reports.collect()
     }
 
-    /// How often each reason for a refusal was new to a Service.
-    pub fn take_refusals(&mut self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut self.refusals)
+    /// What happened since this was asked last.
+    pub fn take_happened(&mut self) -> Happened {
+        std::mem::take(&mut self.happened)
     }
 
     /// How many Services are refused an address now, by reason.
     pub fn refused(&self) -> BTreeMap<&'static str, u64> {
         tally(self.refused.values().map(Refusal::reason))
+    }
+
+    /// How many Services say that they are not announced, or not by us alone, by reason.
+    pub fn unannounced(&self) -> BTreeMap<&'static str, u64> {
+        tally(self.unannounced.values().copied())
     }
 
     /// How many problems the configuration has, by reason.

@@ -29,7 +29,7 @@ impl Desk {
             Asks::Impossible(refusal) => {
                 self.give_back(&facts, refusal.reason());
                 let settled = nothing(Some(refusal.clone()));
-                (settled, Target { allocated: Said::refused(refusal), ..cleared() })
+                (settled, Target { refused: Some(refusal.clone()), ..cleared() })
             }
             Asks::Nothing(skip) => {
                 let had = self.ledger.claim(key).cloned();
@@ -47,6 +47,7 @@ impl Desk {
         effects.extend(plan::events(&facts, &settled, was).into_iter().map(Effect::Tell));
         self.remember_refusal(key, settled.refusal);
         self.tell_silence(&facts, &target, effects);
+        self.remember_announced(key, &target.announced);
         if settled.claim.is_some_and(|claim| claim.reserved) {
             return;
         }
@@ -64,13 +65,21 @@ impl Desk {
         effects: &mut Vec<Effect>,
     ) -> (Settled, Target) {
         let config = self.sources.config();
+        let had = self.ledger.claim(&facts.key).is_some();
         let mut settled = settle(&mut self.ledger, config, request, &facts.held);
+        // Its object says that it has the address until it is written. That it lost it, was told.
+        if !had && self.refused.contains_key(&facts.key) {
+            settled.lost = None;
+        }
         let conflict = self.heed_conflicts(facts, request, &mut settled, now, effects);
+        if let Some(lost) = &settled.lost {
+            *self.happened.cleared.entry(lost.why.reason()).or_default() += 1;
+        }
         log(facts, &settled);
-        let allocated = settled.refusal.as_ref().map_or(Said::Nothing, Said::refused);
+        let refused = settled.refusal.clone();
         let Some(claim) = &settled.claim else {
             self.silence.forget(&facts.key);
-            let target = Target { allocated, ..cleared() };
+            let target = Target { refused, ..cleared() };
             return (settled, target);
         };
         let announced = self.announced(facts, claim, &request.labels, now);
@@ -78,7 +87,7 @@ impl Desk {
         let target = Target {
             addresses: claim.addresses.clone(),
             pool: Some(claim.pool.clone()),
-            allocated,
+            refused,
             announced,
         };
         (settled, target)
@@ -92,7 +101,7 @@ impl Desk {
         let reason = refusal.reason();
         let error = refusal.to_string();
         if self.refused.insert(key.clone(), refusal.clone()) != Some(refusal) {
-            *self.refusals.entry(reason).or_default() += 1;
+            *self.happened.refusals.entry(reason).or_default() += 1;
             tracing::error!(
                 op = "allocateIPs",
                 reason,
@@ -103,9 +112,23 @@ impl Desk {
         }
     }
 
+    fn remember_announced(&mut self, key: &ServiceKey, announced: &Said) {
+        match announced {
+            Said::Nothing => {
+                self.unannounced.remove(key);
+            }
+            Said::AsItIs => {}
+            Said::No { reason, message: _ } => {
+                self.unannounced.insert(key.clone(), *reason);
+            }
+        }
+    }
+
     fn give_back(&mut self, facts: &Facts, reason: &'static str) {
         self.silence.forget(&facts.key);
+        self.unannounced.remove(&facts.key);
         if let Some(claim) = self.ledger.release(&facts.key) {
+            *self.happened.cleared.entry(reason).or_default() += 1;
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
                 event = "clearAssignment",
@@ -121,6 +144,7 @@ impl Desk {
         self.refused.remove(key);
         self.conflicts.forget(key);
         self.silence.forget(key);
+        self.unannounced.remove(key);
         if let Some(claim) = self.ledger.release(key) {
             let ip = kit::telemetry::json(&claim.addresses);
             tracing::info!(
@@ -151,7 +175,7 @@ fn nothing(refusal: Option<Refusal>) -> Settled {
 }
 
 fn cleared() -> Target {
-    Target { addresses: Vec::new(), pool: None, allocated: Said::Nothing, announced: Said::Nothing }
+    Target { addresses: Vec::new(), pool: None, refused: None, announced: Said::Nothing }
 }
 
 fn log(facts: &Facts, settled: &Settled) {

@@ -133,7 +133,7 @@ impl Desk {
             Cause::Unserved(why) => why.text().to_owned(),
         };
         let message = format!("{why}: nobody answers for {}", addresses.join(" and "));
-        Said::No { reason: cause.reason().to_owned(), message }
+        Said::No { reason: cause.reason(), message }
     }
 
     /// Tells once that nobody answers, if that is what the Service is to say and does not say yet.
@@ -149,7 +149,7 @@ impl Desk {
             return;
         };
         let word = cause.reason();
-        if reason == word
+        if *reason == word
             && !said::says_not_announced(facts, word)
             && self.silence.told.insert(facts.key.clone(), word) != Some(word)
         {

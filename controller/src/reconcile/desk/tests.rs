@@ -156,13 +156,18 @@ fn patches(effects: &[Effect]) -> Vec<(String, Value)> {
     effects.iter().filter_map(patch).collect()
 }
 
+/// The addresses that patches write, where they write any or take them away.
 fn ingress(effects: &[Effect]) -> Vec<(String, String)> {
     let text = |patch: &Value| {
         let list = patch["status"]["loadBalancer"]["ingress"].as_array();
         let ips = list.into_iter().flatten().map(|entry| entry["ip"].as_str().unwrap());
         ips.collect::<Vec<_>>().join(",")
     };
-    patches(effects).iter().map(|(name, patch)| (name.clone(), text(patch))).collect()
+    let of_addresses = patches(effects).into_iter().filter(|(_, patch)| {
+        let status = patch["status"].as_object();
+        status.is_some_and(|status| status.contains_key("loadBalancer"))
+    });
+    of_addresses.map(|(name, patch)| (name, text(&patch))).collect()
 }
 
 /// Type, reason and message of each condition that a patch writes.

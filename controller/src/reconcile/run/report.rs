@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Term;
-use crate::reconcile::desk::Role;
+use crate::reconcile::desk::{Happened, Role};
 
 /// How often the numbers of the pools are looked at while something happens.
 pub(super) const REPORT_PERIOD: Duration = Duration::from_secs(1);
@@ -14,8 +14,11 @@ impl Term {
         let metrics = &self.context.metrics;
         let backlog = self.desk.backlog() + self.waiting.len();
         metrics.queue_length.set(i64::try_from(backlog).unwrap_or(i64::MAX));
-        for (reason, count) in self.desk.take_refusals() {
-            metrics.refusals.with_label_values(&[reason]).inc_by(count);
+        let Happened { refusals, cleared } = self.desk.take_happened();
+        for (counter, counts) in [(&metrics.refusals, refusals), (&metrics.cleared, cleared)] {
+            for (reason, count) in counts {
+                counter.with_label_values(&[reason]).inc_by(count);
+            }
         }
         metrics.exchanges.inc_by(self.desk.take_exchanges());
         if self.role == Role::Standby || !self.desk.is_synced() {
@@ -29,6 +32,7 @@ impl Term {
         self.last_report = Some(now);
         metrics.show_usage(&self.desk.usage());
         metrics.refused.show(self.desk.refused());
+        metrics.unannounced.show(self.desk.unannounced());
         metrics.conflicts.show(self.desk.conflicts());
         let aside = self.desk.ledger().aside_count();
         metrics.addresses_aside.set(i64::try_from(aside).unwrap_or(i64::MAX));

@@ -3,12 +3,15 @@
 use super::*;
 use crate::link::Ineligible;
 
-fn unused(effects: &[Effect]) -> Vec<(&str, &Ineligible)> {
-    let told = effects.iter().filter_map(|effect| match effect {
-        Effect::Unused { interface, why } => Some((interface.as_str(), why)),
+/// All that are not used, if that is news.
+fn unused(effects: &[Effect]) -> Option<Vec<(&str, &Ineligible)>> {
+    let mut told = effects.iter().filter_map(|effect| match effect {
+        Effect::Unused(unused) => Some(unused),
         _ => None,
     });
-    told.collect()
+    let unused = told.next()?;
+    assert_eq!(told.next(), None);
+    Some(unused.iter().map(|(interface, why)| (interface.as_str(), why)).collect())
 }
 
 fn named(name: &str, index: u32) -> LinkFacts {
@@ -26,18 +29,17 @@ fn an_interface_that_is_not_used_is_told_of_once_for_each_reason() {
     let down = LinkFacts { up: false, ..link(2) };
     world.links.push(down.clone());
     let (mut engine, effects) = world.deliver();
-    assert_eq!(unused(&effects), [("eth2", &Ineligible::Down)]);
+    assert_eq!(unused(&effects), Some(vec![("eth2", &Ineligible::Down)]));
     let mut see = |links: Vec<LinkFacts>| engine.on([Event::Links(links)], at(9));
     let with_address =
         |link: LinkFacts| LinkFacts { addresses: vec!["10.0.0.1/8".parse().unwrap()], ..link };
-    assert_eq!(unused(&see(vec![link(1), with_address(down.clone())])), []);
+    assert_eq!(unused(&see(vec![link(1), with_address(down.clone())])), None);
     let unplugged = LinkFacts { carrier: false, ..link(2) };
     let effects = see(vec![link(1), unplugged]);
-    assert_eq!(unused(&effects), [("eth2", &Ineligible::NoCarrier)]);
-    // In use, it is no news; out of use again, it is.
-    assert_eq!(unused(&see(vec![link(1), link(2)])), []);
+    assert_eq!(unused(&effects), Some(vec![("eth2", &Ineligible::NoCarrier)]));
+    assert_eq!(unused(&see(vec![link(1), link(2)])), Some(vec![]));
     let effects = see(vec![link(1), down]);
-    assert_eq!(unused(&effects), [("eth2", &Ineligible::Down)]);
+    assert_eq!(unused(&effects), Some(vec![("eth2", &Ineligible::Down)]));
 }
 
 #[test]
@@ -45,13 +47,13 @@ fn an_excluded_interface_is_told_of_only_where_an_advertisement_names_it() {
     let mut world = World::with(&["a"], &["n1"]);
     world.links.push(named("lo", 2));
     let (mut engine, effects) = world.deliver();
-    assert_eq!(unused(&effects), []);
+    assert_eq!(unused(&effects), None);
     let mut advertise =
         |interfaces: &[&str]| engine.on([Event::Config(config(&[naming(interfaces)]))], at(9));
     let excluded = Ineligible::Excluded { pattern: "^lo$".to_owned() };
     let effects = advertise(&["lo", "eth1"]);
-    assert_eq!(unused(&effects), [("lo", &excluded)]);
-    assert_eq!(unused(&advertise(&["lo"])), []);
+    assert_eq!(unused(&effects), Some(vec![("lo", &excluded)]));
+    assert_eq!(unused(&advertise(&["lo"])), None);
 }
 
 /// MetalLB says nothing where the interface is there and cannot be used.
@@ -62,7 +64,7 @@ fn an_interface_that_cannot_be_used_leaves_the_address_unannounced() {
     world.links.push(LinkFacts { no_arp: true, ..link(2) });
     let (_, effects) = world.deliver();
     assert_eq!(reported(&effects, "a"), Some(Standing::Silent(Why::NoInterface(ip(1)))));
-    assert_eq!(unused(&effects), [("eth2", &Ineligible::NoArp)]);
+    assert_eq!(unused(&effects), Some(vec![("eth2", &Ineligible::NoArp)]));
 }
 
 #[test]
@@ -73,13 +75,13 @@ fn an_interface_that_is_not_there_is_told_of_where_the_advertisement_selects_the
     world.config =
         config(&[Advertisement { node_selectors: vec![red.unwrap()], ..naming(&["eth9"]) }]);
     let (mut engine, effects) = world.deliver();
-    assert_eq!(unused(&effects), []);
+    assert_eq!(unused(&effects), None);
     let labels = Labels::from([("zone".to_owned(), "red".to_owned())]);
     let node = NodeFacts { labels, ..NodeFacts::default() };
     let effects = engine.on([Event::Nodes(Change::Set("n1".into(), node))], at(9));
-    assert_eq!(unused(&effects), [("eth9", &Ineligible::Missing)]);
+    assert_eq!(unused(&effects), Some(vec![("eth9", &Ineligible::Missing)]));
     let effects = engine.on([Event::Links(vec![link(1), link(9)])], at(10));
-    assert_eq!(unused(&effects), []);
+    assert_eq!(unused(&effects), Some(vec![]));
     let effects = engine.on([Event::Links(vec![link(1)])], at(11));
-    assert_eq!(unused(&effects), [("eth9", &Ineligible::Missing)]);
+    assert_eq!(unused(&effects), Some(vec![("eth9", &Ineligible::Missing)]));
 }

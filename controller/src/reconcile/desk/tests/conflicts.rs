@@ -91,7 +91,7 @@ fn an_address_that_is_in_use_is_kept_and_the_service_says_so_while_it_lasts() {
     let (mut scene, mut object) = scene();
     let reports = json!([conflict("10.0.0.1", MAC, "Foreign", true)]);
     let effects = scene.report("n1", &reports);
-    assert_eq!(ingress(&effects), [pair("web", "")], "no address in the patch");
+    assert_eq!(ingress(&effects), [], "no address in the patch");
     let said = condition(&effects);
     assert_eq!(said[0].0, "AddressConflict");
     assert!(said[0].1.contains(MAC) && said[0].1.ends_with("since it has been in use"));

@@ -37,6 +37,25 @@ fn a_failed_patch_keeps_the_claim_and_is_tried_again_after_the_pause() {
 }
 
 #[test]
+fn what_is_taken_back_is_told_once_though_the_write_has_to_be_repeated() {
+    let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[served("web", 1, "10.0.0.7", "p")]);
+    scene.work();
+    let mut wants = served("web", 9, "10.0.0.7", "p");
+    wants["metadata"]["annotations"]["metallb.io/address-pool"] = json!("nowhere");
+    let effects = scene.put(&wants);
+    assert_eq!((told(&effects), patches(&effects).len()), (vec!["AllocationFailed"], 1));
+    let cleared = |scene: &mut Scene| scene.desk.take_happened().cleared;
+    assert_eq!(cleared(&mut scene), [("differentPoolRequested", 1)].into());
+    for _ in 0..2 {
+        scene.desk.written(&key("web"), Written::Failed(SECOND), scene.elapsed);
+        scene.elapsed += SECOND;
+        let effects = scene.work();
+        assert_eq!((told(&effects), patches(&effects).len()), (vec![], 1));
+        assert_eq!(cleared(&mut scene), [].into());
+    }
+}
+
+#[test]
 fn a_conflict_is_solved_by_the_newer_state() {
     let mut scene = Scene::new(&[("p", "10.0.0.0/24")], &[]);
     scene.work();
