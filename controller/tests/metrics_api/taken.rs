@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::by_label;
 use super::fake_api::FakeApi;
 use super::objects::{
-    ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool, served, service,
+    ADVERTISEMENTS, NODES, POOLS, QUIET, SERVICES, SPEAKERS, advertisement, changed, pool, served,
+    service,
 };
 use super::running::start;
 
@@ -101,4 +102,67 @@ async fn a_service_that_no_advertisement_covers_is_shown_while_it_is_so() {
     api.put(ADVERTISEMENTS, "ADDED", &advertisement("all", &json!({})));
     api.drain(QUIET).await;
     assert_eq!(by_label(&running.metrics(), name), [].into());
+}
+
+/// A Service whose condition is to have this reason, with its EndpointSlice, if it has endpoints.
+fn covered(number: u8, reason: &str) -> (Value, Option<Value>) {
+    let name = reason.to_lowercase();
+    let object = served(&name, &format!("10.0.0.{number}"), "p");
+    let (labels, node) = match reason {
+        "NoNode" => (json!({"to": "nowhere"}), "n1"),
+        _ => (json!({"to": "all"}), "n9"),
+    };
+    let policy = if reason == "NoLocalEndpoint" { "Local" } else { "Cluster" };
+    let change = json!({
+        "metadata": {"labels": labels}, "spec": {"externalTrafficPolicy": policy},
+    });
+    let slice = json!({
+        "metadata": {
+            "name": format!("{name}-x"), "namespace": "default", "resourceVersion": "5",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "endpoints": [{"nodeName": node}],
+    });
+    (changed(&object, &change), (reason != "NoEndpoints").then_some(slice))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_why_nobody_can_answer_is_shown() {
+    let to = |to: &str| json!({"matchLabels": {"to": to}});
+    let advertisements = [
+        advertisement("all", &json!({"serviceSelectors": [to("all")]})),
+        advertisement(
+            "nowhere",
+            &json!({"serviceSelectors": [to("nowhere")], "nodeSelectors": [to("nowhere")]}),
+        ),
+    ];
+    let node = json!({
+        "metadata": {"name": "n1", "resourceVersion": "5"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    let speaker = json!({
+        "apiVersion": "ferrolb.io/v1alpha1", "kind": "Speaker", "spec": {},
+        "metadata": {"name": "n1", "namespace": "metallb-system", "resourceVersion": "5"},
+        "status": {"state": "Active"},
+    });
+    for (speakers, reasons) in [
+        (vec![speaker], vec!["NoEndpoints", "NoNode", "NoLocalEndpoint"]),
+        (vec![], vec!["NoSpeaker"]),
+    ] {
+        let objects = (1..).zip(&reasons).map(|(number, reason)| covered(number, reason));
+        let (services, slices): (Vec<_>, Vec<_>) = objects.unzip();
+        let mut api = FakeApi::new(&[
+            (SERVICES, services),
+            (POOLS, vec![pool("p", &json!({"addresses": ["10.0.0.0/24"]}))]),
+            (ADVERTISEMENTS, advertisements.to_vec()),
+            ("/apis/discovery.k8s.io/v1/endpointslices", slices.into_iter().flatten().collect()),
+            (NODES, vec![node.clone()]),
+            (SPEAKERS, speakers),
+        ]);
+        let running = start(&api);
+        api.drain(QUIET).await;
+        let once: BTreeMap<&str, u64> = reasons.iter().map(|reason| (*reason, 1)).collect();
+        let text = running.metrics();
+        assert_eq!(by_label(&text, "ferrolb_controller_unannounced_services"), once);
+    }
 }
