@@ -7,6 +7,9 @@ use super::*;
 use crate::fixtures::{config, pool};
 use crate::view;
 
+mod nodes;
+mod orders;
+mod services;
 mod unserved;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -237,42 +240,6 @@ fn nothing_happens_before_everything_was_listed() {
 }
 
 #[test]
-fn an_order_is_void_when_the_claim_is_another() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    assert_eq!(stage.run(90), ["10.0.0.1@7 n1->n2"]);
-    stage.owns(1, 1, 9);
-    // The group has just changed, so another one goes.
-    assert_eq!(stage.run(110), ["10.0.0.2@7 n1->n2"]);
-}
-
-#[test]
-fn an_order_goes_when_the_node_it_names_does() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    assert_eq!(stage.run(90), ["10.0.0.1@7 n1->n2"]);
-    stage.node(2, &json!({}), "Unknown");
-    assert_eq!(stage.run(300), ["n1: nothing"]);
-}
-
-#[test]
-fn an_order_that_nobody_carries_out_makes_way_for_another() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    assert_eq!(stage.run(90), ["10.0.0.1@7 n1->n2"]);
-    assert_eq!(stage.run(180), ["10.0.0.2@7 n1->n2"]);
-}
-
-#[test]
-fn only_a_few_are_under_way_at_one_time() {
-    let mut stage = Stage::new(2, &[1; 40]);
-    stage.run(90);
-    assert_eq!(stage.standing().len(), 10);
-    stage.owns(1, 2, 8);
-    stage.run(100);
-    assert_eq!(stage.standing().len(), 10);
-    assert!(stage.standing().iter().all(|order| order.address != "10.0.0.1"));
-    assert_eq!(stage.mover.take_ordered(), [("spread", 11)].into());
-}
-
-#[test]
 fn changes_of_nodes_and_of_the_configuration_are_waited_out() {
     let mut stage = Stage::new(3, &[1, 1, 1, 2, 2, 2]);
     stage.run(40);
@@ -284,164 +251,4 @@ fn changes_of_nodes_and_of_the_configuration_are_waited_out() {
     stage.revision += 1;
     assert_eq!(stage.run(stage.now.as_secs() + 29), [] as [&str; 0]);
     assert_eq!(stage.run(stage.now.as_secs() + 3).len(), 2);
-}
-
-#[test]
-fn a_node_that_flaps_gets_nothing() {
-    let mut stage = Stage::new(2, &[1, 1, 1, 1]);
-    for _ in 0..10 {
-        stage.node(2, &json!({}), "Unknown");
-        assert_eq!(stage.run(stage.now.as_secs() + 5), [] as [&str; 0]);
-        stage.node(2, &json!({}), "True");
-        assert_eq!(stage.run(stage.now.as_secs() + 55), [] as [&str; 0]);
-    }
-    assert_eq!(stage.run(stage.now.as_secs() + 10).len(), 1);
-}
-
-#[test]
-fn nor_does_one_that_flaps_so_briefly_that_only_its_speaker_notices() {
-    let mut stage = Stage::new(2, &[1, 1, 1, 1]);
-    for returns in 1..=10 {
-        stage.returned(2, returns);
-        assert_eq!(stage.run(stage.now.as_secs() + 55), [] as [&str; 0], "{returns}");
-    }
-    // Its speaker was started anew, which costs nobody anything.
-    stage.returned(2, 0);
-    assert_eq!(stage.run(stage.now.as_secs() + 10).len(), 1);
-}
-
-#[test]
-fn a_dead_node_gets_nothing_back_before_kubernetes_notices_that_it_is_dead() {
-    let mut stage = Stage::new(3, &[1, 2, 3, 1, 2, 3, 1, 2, 3]);
-    stage.run(200);
-    // Node 3 dies: the others take over, its Node object goes on saying that it is ready.
-    for (number, owner) in [(3, 1), (6, 2), (9, 1)] {
-        stage.owns(number, owner, 8);
-    }
-    assert_eq!(stage.run(255), [] as [&str; 0]);
-    stage.node(3, &json!({}), "Unknown");
-    assert_eq!(stage.run(600), [] as [&str; 0]);
-}
-
-#[test]
-fn excluded_draining_and_silent_nodes_get_nothing() {
-    for (labels, state) in [
-        (json!({"node.kubernetes.io/exclude-from-external-load-balancers": ""}), "Active"),
-        (json!({"ferrolb.io/drain": "true"}), "Active"),
-        (json!({}), "Draining"),
-        (json!({}), "Excluded"),
-    ] {
-        let mut stage = Stage::new(1, &[1, 1, 1]);
-        stage.node(2, &labels, "True");
-        stage.speaker(2, state);
-        assert_eq!(stage.run(300), [] as [&str; 0], "{labels} {state}");
-    }
-    let mut stage = Stage::new(1, &[1, 1, 1]);
-    stage.node(2, &json!({}), "True");
-    assert_eq!(stage.run(300), [] as [&str; 0], "without a Speaker object");
-}
-
-/// Who announces is its speaker's business: a node that Kubernetes calls not ready may answer well.
-#[test]
-fn a_node_that_is_not_ready_keeps_what_it_announces() {
-    let mut stage = Stage::new(3, &[1, 2, 3]);
-    stage.node(1, &json!({}), "False");
-    assert_eq!(stage.run(300), [] as [&str; 0]);
-}
-
-#[test]
-fn local_services_go_to_nodes_with_endpoints_only() {
-    let mut stage = Stage::new(3, &[1, 1, 1]);
-    for number in 1..=3 {
-        stage.service(number, "Local");
-        stage.slice(number, &[1, 3]);
-    }
-    assert_eq!(stage.run(90), ["10.0.0.1@7 n1->n3"]);
-}
-
-#[test]
-fn a_service_whose_endpoints_move_is_waited_for_and_holds_up_no_other() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    stage.service(1, "Local");
-    stage.slice(1, &[1, 2]);
-    stage.run(80 - 20);
-    stage.slice(1, &[2, 1, 3]);
-    assert_eq!(stage.run(70), ["10.0.0.2@7 n1->n2"]);
-}
-
-#[test]
-fn interfaces_that_a_node_lacks_rule_it_out() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    let advertisement = stage.config.advertisements.get_mut("all").unwrap();
-    advertisement.interfaces = ["eth9".to_owned()].into();
-    assert_eq!(stage.run(300), [] as [&str; 0]);
-}
-
-#[test]
-fn a_preferred_node_is_given_its_own() {
-    let mut stage = Stage::new(2, &[1, 2]);
-    let preferred: Labels = [("fast".to_owned(), "yes".to_owned())].into();
-    stage.node(2, &json!(preferred), "True");
-    let advertisement = stage.config.advertisements.get_mut("all").unwrap();
-    advertisement.preferences = object(json!([
-        {"weight": 50, "selector": {"requirements": [{"key": "fast", "test": {"In": ["yes"]}}]}},
-    ]));
-    assert_eq!(stage.run(90), ["10.0.0.1@7 n1->n2"]);
-    assert_eq!(stage.mover.take_ordered(), [("preference", 1)].into());
-}
-
-#[test]
-fn what_does_not_say_its_claim_is_not_moved() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    for number in 1..=3 {
-        stage.status(number, 1, &json!({}));
-    }
-    assert_eq!(stage.run(300), [] as [&str; 0]);
-    assert_eq!(stage.mover.spread(), 3);
-}
-
-#[test]
-fn a_new_leader_takes_over_what_still_holds() {
-    let mut stage = Stage::new(2, &[]);
-    let order = |number: usize, claim| MoveOrder {
-        address: format!("10.0.0.{number}"),
-        claim,
-        to: "n2".to_owned(),
-        epoch: 2,
-    };
-    stage.orders.insert("n1".to_owned(), vec![order(1, 7), order(2, 6)]);
-    stage.speaker(1, "Active");
-    for number in 1..=3 {
-        stage.service(number, "Cluster");
-        stage.slice(number, &[]);
-        stage.owns(number, 1, 7);
-    }
-    assert_eq!(stage.run(5), ["10.0.0.1@7 n1->n2"]);
-    assert_eq!(stage.standing(), [&MoveOrder { epoch: 3, ..order(1, 7) }]);
-}
-
-#[test]
-fn when_turned_off_orders_are_taken_back_and_none_given() {
-    let mut stage = Stage::with(Moves::Off, 2, &[1, 1, 1]);
-    let order =
-        MoveOrder { address: "10.0.0.1".to_owned(), claim: 7, to: "n2".to_owned(), epoch: 2 };
-    stage.orders.insert("n1".to_owned(), vec![order]);
-    stage.speaker(1, "Active");
-    assert_eq!(stage.run(300), ["n1: nothing"]);
-    assert_eq!(stage.mover.spread(), 3);
-}
-
-#[test]
-fn a_write_that_fails_is_tried_again_after_a_pause() {
-    let mut stage = Stage::new(2, &[1, 1, 1]);
-    let mut tries = Vec::new();
-    while stage.now < 80 * SECOND {
-        for (node, _) in stage.work() {
-            tries.push(stage.now);
-            stage.mover.written(&node, None, stage.now);
-        }
-        stage.now += SECOND;
-    }
-    assert!(tries.len() >= 3, "{tries:?}");
-    assert!(tries.windows(2).all(|pair| pair[1] >= pair[0] + PAUSE), "{tries:?}");
 }
