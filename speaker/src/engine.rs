@@ -131,6 +131,7 @@ impl Engine {
         let mut peers = settings.mesh.clone().map(|mesh| Peers::new(mesh, settings.seed, now));
         if let Some(peers) = &mut peers {
             peers.skips_wire = defect::has(&settings, Defect::SkipWireCheck);
+            peers.never_lapses = defect::has(&settings, Defect::NeverLapse);
         }
         Self {
             peers,

@@ -16,6 +16,10 @@ pub enum Defect {
     RecordIsAnOrder,
     /// A dead holder's claim goes on counting.
     TrustTheDead,
+    /// A move order is followed whatever claim it is about.
+    ObeyVoidOrders,
+    /// Ports go on answering however long nobody has been in touch.
+    NeverLapse,
 }
 
 /// Whether `defect` is in force.

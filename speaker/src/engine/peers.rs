@@ -80,6 +80,8 @@ pub(super) struct Peers {
     pub(super) touched: Touched,
     /// A deliberate defect: see [`super::Defect::SkipWireCheck`].
     pub(super) skips_wire: bool,
+    /// Another one: see [`super::Defect::NeverLapse`].
+    pub(super) never_lapses: bool,
 }
 
 /// What must be decided anew.
@@ -130,6 +132,7 @@ impl Peers {
             deputised: BTreeSet::new(),
             touched: Touched::default(),
             skips_wire: false,
+            never_lapses: false,
         }
     }
 

@@ -68,3 +68,17 @@ fn obeying_the_record_moves_what_is_owned() {
 fn trusting_the_dead_leaves_their_addresses_unanswered() {
     must_be_caught(Defect::TrustTheDead, &["I2"], |owner| one(Fault::Crash(owner)));
 }
+
+#[test]
+fn obeying_a_void_order_moves_what_its_owner_keeps() {
+    // Members must have been there for ten seconds before anything is given to them.
+    must_be_caught(Defect::ObeyVoidOrders, &["I4", "R7"], |owner| {
+        let other = (owner + 1) % 3;
+        (1..=20).map(|service| (20 * SEC, 0, Fault::Order(service, other, false))).collect()
+    });
+}
+
+#[test]
+fn answering_on_while_cut_off_shows_as_a_second_mac_on_return() {
+    must_be_caught(Defect::NeverLapse, &["I1"], |owner| one(Fault::Cut(owner)));
+}

@@ -116,6 +116,7 @@ impl Peers {
             effects.push(Effect::Count);
         }
         let is_alone = (is_tick || self.touch.ends_soon(now)) && self.is_alone(now);
+        let is_alone = is_alone || self.never_lapses;
         effects.extend(self.touch.renew(is_alone, now).map(Effect::Renew));
     }
 

@@ -9,6 +9,7 @@ use crds::model::group::Group;
 use crds::model::ids::NodeName;
 
 use super::{APART, BY_ANYONE, Turn};
+use crate::engine::defect::{Defect, has};
 use crate::ownership::claim::Held;
 use crate::ownership::life::Life;
 use crate::ownership::statement::Phase;
@@ -25,8 +26,11 @@ impl Turn<'_> {
         candidates: &[Candidate<'_>],
     ) -> Option<NodeName> {
         let key = group.addresses.first()?;
-        let order =
-            self.orders.iter().find(|order| order.address == *key && order.claim == held.counter);
+        let obeys_all = has(self.settings, Defect::ObeyVoidOrders);
+        let order = self
+            .orders
+            .iter()
+            .find(|order| order.address == *key && (order.claim == held.counter || obeys_all));
         let to = &order?.to;
         let since = self.peers.lives().belief(to)?.since;
         if self.now < since + STEADY {
