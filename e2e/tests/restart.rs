@@ -9,6 +9,7 @@ use e2e::config::{self, Config};
 use e2e::event::Event;
 use e2e::temp_ns::TempNamespace;
 use e2e::wait::{Look, SOON, until};
+use e2e::web;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
@@ -50,6 +51,8 @@ async fn nothing_changes_when(
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, test, async |space| {
         let client = lab.kube_client().await?;
+        // Services that nobody can announce would be told so, after a while.
+        web::deploy(space, 1).await?;
         let _config = Config::pool(&lab, "small", "172.17.255.1-172.17.255.4")?;
         let shared = "{metallb.io/allow-shared-ip: a}";
         let http = "ports: [{port: 8080, targetPort: 8000}]";
@@ -73,6 +76,7 @@ async fn nothing_changes_when(
         );
         let refused_event = Event::allocation_failed(&refused.key(), &why);
         refused.await_event(&refused_event).await?;
+        refused.await_allocated(Some(["False", "NotShared", &why])).await?;
 
         let before = versions(&client).await?;
         let old = controllers(&lab)?;
