@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 const STILL: &str = "controller.placement.settlingSeconds=3600";
 
 /// Annotations and more lines of the spec of some of the Services; the others have none.
-const SPECIAL: [(&str, &str); 7] = [
+const SPECIAL: [(&str, &str); 5] = [
     ("metallb.io/loadBalancerIPs: 172.17.255.140", ""),
     ("metallb.universe.tf/loadBalancerIPs: 172.17.255.141", "externalTrafficPolicy: Local"),
     ("metallb.io/allow-shared-ip: k, metallb.io/loadBalancerIPs: 172.17.255.142", ""),
@@ -45,11 +45,7 @@ const SPECIAL: [(&str, &str); 7] = [
         "ports: [{port: 8080, targetPort: 8000}]",
     ),
     ("metallb.universe.tf/address-pool: kept", ""),
-    ("", BOTH),
-    ("", "ipFamilyPolicy: SingleStack\nipFamilies: [IPv6]"),
 ];
-const BOTH: &str = "ipFamilyPolicy: RequireDualStack";
-const POOL: &str = "172.17.255.100-172.17.255.149, fd17:255::100-fd17:255::14f";
 
 /// Objects of all these kinds in MetalLB's namespace are looked at when one program has gone.
 const INSIDE: &str = "deployments,daemonsets,serviceaccounts,roles,rolebindings,secrets,configmaps,\
@@ -73,7 +69,7 @@ async fn there_and_back(variant: Variant) -> Result<()> {
     let lab = Lab::attach()?;
     let metallb = Metallb::install(&lab, variant, &[STILL])?;
     await_checks(&lab).await?;
-    lab.apply(&config::pool("kept", POOL))?;
+    lab.apply(&config::pool("kept", "172.17.255.100-172.17.255.149"))?;
     lab.apply(&config::advertisement("kept", "ipAddressPools: [kept]"))?;
     let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts");
     let files: Vec<_> = metallb.files().into_iter().chain([("charts", charts)]).collect();
@@ -103,8 +99,7 @@ async fn serve(space: &TempNamespace) -> Result<Vec<IpAddr>> {
         let (annotations, more) = SPECIAL.get(number).copied().unwrap_or_default();
         let service = format!("web-{number}");
         let service = space.balance_with(&service, &format!("{{{annotations}}}"), more).await?;
-        let count = if more == BOTH { 2 } else { 1 };
-        addresses.extend(service.await_count(count).await?);
+        addresses.insert(service.address().await?);
     }
     for ip in &addresses {
         // With the policy `Local` not all pods can be reached.

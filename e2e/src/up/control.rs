@@ -81,6 +81,10 @@ pub(super) fn start_controllers(lab: &Lab) -> Result<()> {
         format!("--root-ca-file={}", pki("ca.crt")),
         "--use-service-account-credentials=true".to_owned(),
     ]);
+    if lab.nodes().iter().any(|node| node.bare) {
+        // Nobody reports for nodes without a kubelet: they stay as they were registered.
+        manager.push("--node-monitor-grace-period=24h".to_owned());
+    }
     let name = "kube-controller-manager";
     folder.spawn(name, space, &facts.parts.join(name), &manager)?;
     let name = "kube-scheduler";
