@@ -65,7 +65,11 @@ fn object(node: &Node) -> Value {
         "metadata": {"name": node.name, "labels": {
             "kubernetes.io/os": "linux", "kubernetes.io/hostname": node.name,
         }},
-        "spec": {"podCIDR": node.pods, "podCIDRs": [node.pods, node.pods6]},
+        "spec": {
+            "podCIDR": node.pods, "podCIDRs": [node.pods, node.pods6],
+            // Speakers tolerate that, and nothing else is put where nobody would run it.
+            "taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}],
+        },
         "status": {
             "addresses": [{"type": "InternalIP", "address": node.ip}],
             "capacity": room, "allocatable": room,

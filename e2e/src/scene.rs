@@ -154,8 +154,14 @@ impl Scene<'_> {
     /// What was seen since then, if the observer itself kept up: else nothing can be said about
     /// tens of milliseconds.
     pub fn judged(&self, at: Duration) -> Result<Trace> {
+        self.judged_to(LATE, at)
+    }
+
+    /// The same where no more is to be said than about times as long as `precision`.
+    pub fn judged_to(&self, precision: Duration, at: Duration) -> Result<Trace> {
         let trace = self.since(at);
-        ensure!(kept_up(&trace), "the machine was too busy to judge this trace\n{trace}");
+        let good = kept_up_to(precision, &trace);
+        ensure!(good, "the machine was too busy to judge this trace\n{trace}");
         Ok(trace)
     }
 
@@ -252,7 +258,11 @@ impl Scene<'_> {
 
 /// Whether the observer was on time.
 pub fn kept_up(trace: &Trace) -> bool {
-    trace.lag() <= LATE.max(trace.interval) && trace.skipped() * 50 <= trace.asks.len()
+    kept_up_to(LATE, trace)
+}
+
+fn kept_up_to(precision: Duration, trace: &Trace) -> bool {
+    trace.lag() <= precision.max(trace.interval) && trace.skipped() * 50 <= trace.asks.len()
 }
 
 /// No address was answered by two for longer than this; each such ask counts as one interval.

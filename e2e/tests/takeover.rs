@@ -236,7 +236,7 @@ impl Story<'_> {
         body().await?;
         scene.settle().await?;
         let visits = visitor.finish()?;
-        let trace = scene.judged(begun)?;
+        let trace = scene.judged_to(APART, begun)?;
         let pause = scene::longest_gap(&trace);
         let closest = trace.addresses.iter().filter_map(|ip| trace.closest_rivals(*ip)).min();
         let moved = trace.addresses.iter().filter(|ip| !trace.moves(**ip).is_empty()).count();
