@@ -12,7 +12,7 @@ NAMESPACE := metallb-system
 IMAGES := target/images/controller.tar target/images/speaker.tar
 RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
 
-.PHONY: help demo test check unit netns e2e bench bench-failover sim images cli crds schema manifests deps deny lab-up lab-down lab-install docs clean
+.PHONY: help demo test test-long check unit netns e2e bench bench-failover sim images cli crds schema manifests deps deny lab-up lab-down lab-install docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,20 +20,23 @@ help: ## Show this list
 demo: ## Everything from nothing: a real cluster, the chart, a Service, a page through its address
 	@e2e/demo
 
-test: ## Everything that proves the program: check, simulation, packet tests, the lab
+test: ## What every change must pass: check, simulation, packet tests, the lab
 	@.ci/test
+
+test-long: ## What needs repetitions or long quiet times, in parts (PART="lab"): before an issue is closed
+	@.ci/test-long
 
 check: ## Format, lints, unit tests, purity, generated files, chart, orphans: run before every commit
 	@.ci/check
 
 unit: ## Unit tests of all crates
-	cargo test --workspace --lib --bins
-	cargo test --workspace --exclude e2e --tests
+	cargo test --quiet --no-run
+	target/debug/runner units
 
 netns: deps ## Packet tests on veth pairs in network namespaces of their own (root)
-	cargo test -p speaker --test 'netns_*' -- --ignored --test-threads=1
+	cargo test --test packet -- --ignored --test-threads=1
 
-e2e: deps $(IMAGES) ## All tests that need the lab: brings it up, installs, tests, takes it down (root)
+e2e: deps $(IMAGES) ## Packet tests and tests in the lab (TESTS="failover split::" picks some; root)
 	@e2e/run-tests
 
 bench: deps ## All benchmarks; results go to docs/performance.md
@@ -43,7 +46,7 @@ bench-failover: deps ## What faults cost, each measured many times (FAULTS, RUNS
 	@e2e/bench-failover
 
 sim: ## The proof of ownership: scenes, defects, SEEDS=1000 seeds from SEED_BASE=1 on; or one told in full (SEED)
-	SEEDS=$${SEEDS:-1000} cargo test --profile sim -p speaker --no-default-features --features defects --test sim -- --nocapture $(if $(SEED),seeds)
+	SEEDS=$${SEEDS:-1000} cargo test --config speaker/tests/sim/profile.toml -p simulation -- --nocapture $(if $(SEED),seeds)
 
 images: $(IMAGES) ## The container images, as archives under target/images
 

@@ -1,19 +1,12 @@
 //! What nodes left that are gone for good, against a fake API server: exact calls, and no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
-#[path = "support/fake_api.rs"]
-mod fake_api;
-#[path = "support/objects.rs"]
-mod objects;
-#[path = "support/running.rs"]
-mod running;
-
 use std::time::Duration;
 
-use fake_api::{FakeApi, Write};
+use crate::support::fake_api::{FakeApi, Write};
+use crate::support::objects::{NODES, SPEAKERS, STATUSES};
+use crate::support::running::start;
 use http::StatusCode;
-use objects::{NODES, SPEAKERS, STATUSES};
-use running::start;
 use serde_json::{Value, json};
 
 const STATES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/configurationstates";

@@ -1,15 +1,12 @@
 //! The lease's loop against a fake API server.
 
-#[path = "support/fake_api.rs"]
-mod fake_api;
-
 use std::time::Duration;
 
+use crate::support::fake_api::{FakeApi, Write};
 use controller::lease::decide::Terms;
 use controller::lease::fence::{Clock, Fence};
 use controller::lease::hold::{Settings, hold};
 use controller::reconcile::desk::Role;
-use fake_api::{FakeApi, Write};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;

@@ -1,18 +1,13 @@
 //! Orders to hand addresses over, against a fake API server: exact calls, and no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
-#[path = "support/fake_api.rs"]
-mod fake_api;
-#[path = "support/objects.rs"]
-mod objects;
-#[path = "support/running.rs"]
-mod running;
-
 use std::time::Duration;
 
-use fake_api::FakeApi;
-use objects::{ADVERTISEMENTS, NODES, POOLS, SERVICES, SPEAKERS, STATUSES, advertisement, pool};
-use running::{Running, start};
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
+    ADVERTISEMENTS, NODES, POOLS, SERVICES, SPEAKERS, STATUSES, advertisement, pool,
+};
+use crate::support::running::{Running, start};
 use serde_json::{Value, json};
 
 fn object(kind: &str, metadata: Value, rest: &Value) -> Value {

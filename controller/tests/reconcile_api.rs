@@ -1,19 +1,14 @@
 //! The whole loop against a fake API server: exact calls, and no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
-#[path = "support/fake_api.rs"]
-mod fake_api;
-#[path = "support/objects.rs"]
-mod objects;
-#[path = "support/running.rs"]
-mod running;
-
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
+    self, ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool,
+};
+use crate::support::running::start;
 use controller::reconcile::desk::Role;
-use fake_api::FakeApi;
 use http::StatusCode;
 use kit::testing::Log;
-use objects::{ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool};
-use running::start;
 use serde_json::{Value, json};
 
 const STATUSES: &str = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses";

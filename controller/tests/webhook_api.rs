@@ -2,24 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
 
-#[path = "support/fake_api.rs"]
-mod fake_api;
-#[path = "support/reviewing.rs"]
-mod reviewing;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::support::fake_api::{FakeApi, Write};
+use crate::support::reviewing::{EXISTING, POOL, pool, post, post_with, review, start};
 use controller::webhook::certs::judge::{Pair, judge};
 use controller::webhook::certs::{Material, Wall, bundle, make, names};
 use controller::webhook::inject::Behind;
 use controller::webhook::keeper::{self, keep};
-use fake_api::{FakeApi, Write};
 use http::StatusCode;
 use k8s_openapi::ByteString;
 use kit::tls::Certificate;
-use reviewing::{EXISTING, POOL, pool, post, post_with, review, start};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

@@ -10,11 +10,12 @@ helm_version=v3.19.5
 coredns_version=v1.14.7
 kube_version=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 }
                     $1 == "k8s.io/kubernetes" && $2 ~ /^v/ { print $2 }' "$here/kube/go.mod")
-kube_programs="etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubectl kubelet"
+kube_programs="etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubectl
+  kubectl-server kubelet"
 
 # The key is the versions and the files they are built from: another checkout with other files
 # builds its own parts beside these, and nothing is built twice.
-files=$(cat "$here"/kube/{main.go,go.mod,go.sum} "$here/build.sh" | sha256sum | cut -c1-12)
+files=$(cat "$here"/kube/{*.go,go.mod,go.sum} "$here/build.sh" | sha256sum | cut -c1-12)
 key="$kube_version-helm-$helm_version-coredns-$coredns_version-$files"
 parts="$cache/parts/$key"
 

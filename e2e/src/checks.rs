@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::Lab;
 use crate::config::{self, NAMESPACE};
-use crate::namespace::feed;
 use crate::wait::{Look, SOON, until_blocking};
 
 /// Where the API server reads whom to ask.
@@ -71,10 +70,10 @@ impl Drop for Unchecked {
 
 /// What the API server says to a bad pool; nothing if it would take it.
 fn try_bad(lab: &Lab) -> Option<String> {
-    let mut command = lab.command("kubectl");
-    command.args(["create", "--dry-run=server", "-f", "-"]);
     let bad = config::pool("tried", "198.51.100.9-198.51.100.1");
-    feed(&mut command, &bad).err().map(|error| format!("{error:#}"))
+    lab.feed(&["create", "--dry-run=server", "-f", "-"], &bad)
+        .err()
+        .map(|error| format!("{error:#}"))
 }
 
 /// An object without what the API server and others added to it.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::namespace::{self, feed, inside, output};
+use crate::kubectl;
+use crate::namespace::{self, inside, output};
 use crate::plan::{CLIENT, Node};
 use crate::process::Process;
 use crate::state::{Facts, Folder};
@@ -70,12 +71,17 @@ impl Lab {
 
     /// Runs kubectl; returns what it printed.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        output(self.command("kubectl").args(args))
+        kubectl::run(&self.folder, args)
     }
 
     /// `kubectl apply` of this text.
     pub fn apply(&self, yaml: &str) -> Result<String> {
-        feed(self.command("kubectl").args(["apply", "-f", "-"]), yaml)
+        self.feed(&["apply", "-f", "-"], yaml)
+    }
+
+    /// Runs kubectl with this input, which an argument `-` stands for; returns what it printed.
+    pub fn feed(&self, args: &[&str], input: &str) -> Result<String> {
+        kubectl::feed(&self.folder, args, input)
     }
 
     /// Runs helm; returns what it printed.

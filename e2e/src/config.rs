@@ -47,9 +47,8 @@ impl Config {
     }
 
     fn delete(&self) -> Result<()> {
-        let mut command = self.lab.command("kubectl");
-        command.args(["delete", "--ignore-not-found", "--timeout=30s", "-f", "-"]);
-        crate::namespace::feed(&mut command, &self.yaml).map(drop)
+        let delete = ["delete", "--ignore-not-found", "--timeout=30s", "-f", "-"];
+        self.lab.feed(&delete, &self.yaml).map(drop)
     }
 }
 

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 
 use crate::cluster::Lab;
 use crate::config::{self, NAMESPACE};
-use crate::namespace::feed;
 use crate::procedure::Variant;
 use crate::wait::{Look, until};
 
@@ -105,9 +104,7 @@ impl Drop for Removal {
 /// Waits until the API server has pools judged: takes a good one, and denies a bad one.
 pub async fn await_checks(lab: &Lab) -> Result<()> {
     let tried = |addresses: &str| {
-        let mut command = lab.command("kubectl");
-        command.args(["create", "--dry-run=server", "-f", "-"]);
-        feed(&mut command, &config::pool("tried", addresses))
+        lab.feed(&["create", "--dry-run=server", "-f", "-"], &config::pool("tried", addresses))
     };
     until(STARTED, "pools to be judged", async || {
         let good = tried("198.51.100.0/24");

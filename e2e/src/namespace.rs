@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::runner::record::Busy;
+
 /// Where a named network namespace is bound.
 pub fn path(namespace: &str) -> PathBuf {
     PathBuf::from("/run/netns").join(namespace)
@@ -24,6 +26,7 @@ pub fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command 
 
 /// Runs a command to its end and returns what it printed; what it complained of is the error.
 pub fn output(command: &mut Command) -> Result<String> {
+    let _running = running(command);
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -42,6 +45,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// Runs a command with this input; returns what it printed.
 pub fn feed(command: &mut Command, input: &str) -> Result<String> {
+    let _running = running(command);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -83,6 +87,17 @@ pub fn existing() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The time of a command counts as that of the program it runs: `kubectl apply`, in the namespace.
+fn running(command: &Command) -> Busy {
+    let words = line(command);
+    let inner = words.split_once(" -- ").map_or(words.as_str(), |(_, inner)| inner);
+    let is_word = |word: &&str| word.chars().all(char::is_alphanumeric);
+    let mut words = inner.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let verb = words.find(is_word).unwrap_or_default();
+    Busy::with(&format!("{} {verb}", program.rsplit('/').next().unwrap_or_default()))
 }
 
 fn line(command: &Command) -> String {

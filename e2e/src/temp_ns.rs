@@ -57,9 +57,7 @@ impl TempNamespace {
 
     /// Applies objects that name no namespace of their own.
     pub fn apply(&self, yaml: &str) -> Result<String> {
-        let mut command = self.lab.command("kubectl");
-        command.args(["-n", &self.name, "apply", "-f", "-"]);
-        crate::namespace::feed(&mut command, yaml)
+        self.lab.feed(&["-n", &self.name, "apply", "-f", "-"], yaml)
     }
 
     /// Everything that explains a failure.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::cluster::Lab;
+use crate::kubectl;
 use crate::plan::Plan;
 use crate::state::{Facts, Folder, write};
 use crate::wait::{Look, until_blocking};
@@ -77,6 +78,7 @@ fn assemble(
     wire::lay(plan)?;
     certs::issue(folder, plan)?;
     write_tools(lab)?;
+    serve_kubectl(lab)?;
 
     progress.tell("starting the API server and the container runtimes");
     control::start_api(lab)?;
@@ -162,6 +164,19 @@ fn built(what: &str, args: &[&Path]) -> Result<PathBuf> {
         bail!("{} failed", script.display());
     }
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+/// Starts what runs the commands of [`crate::kubectl`], and waits until it listens.
+fn serve_kubectl(lab: &Lab) -> Result<()> {
+    let (name, socket) = (kubectl::SERVER, kubectl::socket(&lab.folder));
+    let program = lab.facts.parts.join(name);
+    let config = lab.folder.kubeconfig("admin").display().to_string();
+    let environment = [("KUBECONFIG".to_owned(), config)];
+    let args = [socket.display().to_string()];
+    lab.folder.spawn_with(name, crate::plan::CLIENT, &program, &args, &environment)?;
+    await_in(lab, name, || {
+        Ok(Look::when(socket.exists().then_some(()), || "no socket yet".to_owned()))
+    })
 }
 
 /// `bin/kubectl` and `bin/helm`, for a person's shell: they enter the client and bring their

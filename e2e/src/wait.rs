@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::runner::record::Busy;
+
 /// What a look at the world found.
 #[derive(Debug)]
 pub enum Look<T> {
@@ -26,8 +28,15 @@ impl<T> Look<T> {
 /// How long what should happen at once may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Between two looks. Short against everything waited for, long enough not to load the API server.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks, at first and after a while: short against what was waited for so far, long enough
+/// not to load the API server.
+const SHORTEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(400);
+
+/// How long to wait between two looks, so long after the first.
+fn pause(waited: Duration) -> Duration {
+    (waited / 8).clamp(SHORTEST, LONGEST)
+}
 
 /// Looks until the condition holds. An error of `look` counts as a state, since an API server that
 /// is just coming back is an ordinary thing here; it ends the wait only at the deadline.
@@ -37,9 +46,10 @@ pub async fn until<T>(
     mut look: impl AsyncFnMut() -> Result<Look<T>>,
 ) -> Result<T> {
     let start = Instant::now();
+    let _waiting = Busy::with(what);
     loop {
         // The look itself is bounded too: a request to a stopped API server never returns.
-        let left = deadline.saturating_sub(start.elapsed()).max(PAUSE);
+        let left = deadline.saturating_sub(start.elapsed()).max(LONGEST);
         let state = match tokio::time::timeout(left, look()).await {
             Ok(Ok(Look::Seen(value))) => return Ok(value),
             Ok(Ok(Look::NotYet(state))) => state,
@@ -50,7 +60,7 @@ pub async fn until<T>(
         if start.elapsed() >= deadline {
             bail!("gave up after {deadline:?} waiting for {what}; last seen: {state}");
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(start.elapsed())).await;
     }
 }
 
@@ -61,6 +71,7 @@ pub fn until_blocking<T>(
     mut look: impl FnMut() -> Result<Look<T>>,
 ) -> Result<T> {
     let start = Instant::now();
+    let _waiting = Busy::with(what);
     loop {
         let state = match look() {
             Ok(Look::Seen(value)) => return Ok(value),
@@ -74,7 +85,7 @@ pub fn until_blocking<T>(
         if start.elapsed() >= deadline {
             bail!("gave up after {deadline:?} waiting for {what}; last seen: {state}");
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause(start.elapsed()));
     }
 }
 

@@ -8,7 +8,6 @@ use e2e::cluster::Lab;
 use e2e::config::{Config, NAMESPACE};
 use e2e::event::Event;
 use e2e::metallb::{Removal, await_checks};
-use e2e::namespace::feed;
 use e2e::temp_ns::TempNamespace;
 use e2e::{client, web};
 use serde_json::Value;
@@ -62,11 +61,10 @@ fn the_api_server_takes_what_metallbs_values_make(lab: &Lab) -> Result<()> {
         let (chart, file) = (charts("ferrolb"), charts(&format!("ferrolb/ci/{values}")));
         let how = ["-n", NAMESPACE, "-f", &file, "--kube-version", version];
         let rendered = lab.helm(&[&["template", "ferrolb", &chart], &how[..]].concat())?;
-        let mut judge = lab.command("kubectl");
         // Those of another program's kinds are not known to this cluster.
         let rendered = of_known_kinds(&rendered);
-        judge.args(["-n", NAMESPACE, "apply", "--dry-run=server", "--validate=strict", "-f", "-"]);
-        let said = feed(&mut judge, &rendered)?;
+        let judge = ["-n", NAMESPACE, "apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let said = lab.feed(&judge, &rendered)?;
         let taken = said.lines().filter(|line| line.ends_with("(server dry run)")).count();
         let objects = rendered.matches("\nkind: ").count();
         ensure!(taken == objects, "{values}: {taken} of {objects}:\n{said}");

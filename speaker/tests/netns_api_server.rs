@@ -1,20 +1,17 @@
 //! A dead connection to the API server: the link swallows everything, and nobody closes anything.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use crate::netns::responder::runtime;
+use crate::netns::{Namespace, Wire};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Namespace as Object;
 use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, Client, Config};
-use netns::responder::runtime;
-use netns::{Namespace, Wire};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -73,7 +70,7 @@ async fn answer(stream: TcpStream) {
 fn swallow(namespace: &Namespace) {
     let rules = "nft add table inet silence ; add chain inet silence everything { \
                  type filter hook prerouting priority -300 ; policy drop ; }";
-    netns::succeed(&mut namespace.command(rules));
+    crate::netns::succeed(&mut namespace.command(rules));
 }
 
 /// A watch that has begun: it has been told of the object.

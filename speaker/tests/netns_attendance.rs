@@ -1,10 +1,7 @@
 //! Attendance between two machines: how soon the end of a process is known, and what is not taken
 //! for one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
 #![expect(clippy::disallowed_methods, reason = "measures in real time")]
-
-mod netns;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
@@ -12,8 +9,8 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use netns::responder::runtime;
-use netns::{NODE_LINK, Namespace, Wire, wait_for};
+use crate::netns::responder::runtime;
+use crate::netns::{NODE_LINK, Namespace, Wire, wait_for};
 use speaker::engine::Event;
 use speaker::io::attendance::{Attendance, Attended};
 use tokio::sync::mpsc;
@@ -28,8 +25,10 @@ struct Process(Child);
 impl Process {
     fn start(namespace: &Namespace) -> Self {
         let program = std::env::current_exe().unwrap();
-        let line =
-            format!("{} --ignored --exact serves_as_the_process_attended", program.display());
+        let line = format!(
+            "{} --ignored --exact netns_attendance::serves_as_the_process_attended",
+            program.display()
+        );
         let mut command: Command = namespace.command(&line);
         Self(command.env(ROLE, "1").stdout(Stdio::null()).spawn().unwrap())
     }

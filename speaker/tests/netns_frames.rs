@@ -1,16 +1,13 @@
 //! The speakers' own frames on a real wire: what arrives, and what does not.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::netns::responder::{Responder, runtime};
+use crate::netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
-use netns::responder::{Responder, runtime};
-use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
 use prometheus::TextEncoder;
 use speaker::announce::table::Table;
 use speaker::engine::Event;
@@ -78,7 +75,7 @@ fn a_frame_arrives_padded_to_one_speaker_or_to_all() {
 fn a_frame_carries_the_links_present_mac() {
     let (wire, mut node, client) = speakers();
     wire.client.ip(&format!("link set {CLIENT_LINK} address {STRANGER}"));
-    let programs = netns::responder::programs(POOL, client.port.index(), STRANGER);
+    let programs = crate::netns::responder::programs(POOL, client.port.index(), STRANGER);
     client.port.update(STRANGER, &programs).unwrap();
     client.frames.send(NODE_MAC, b"sealed").unwrap();
     assert_eq!(arrived(&mut node).1, STRANGER);
@@ -145,7 +142,7 @@ fn frames_that_find_the_queue_full_are_counted_and_shown_while_the_port_is_open(
     wire.node.within(|| {
         let runtime = runtime();
         let _guard = runtime.enter();
-        let programs = netns::responder::programs(POOL, link, NODE_MAC);
+        let programs = crate::netns::responder::programs(POOL, link, NODE_MAC);
         let port = Arc::new(Port::open(link, NODE_MAC, &programs).unwrap());
         let frames = Arc::new(FramePort::open(Arc::clone(&port)).unwrap());
         // Nobody reads yet.

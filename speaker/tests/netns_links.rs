@@ -1,18 +1,15 @@
 //! The netlink watch on real links: what it reports when links come, change and go.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 
+use crate::netns::responder::runtime;
+use crate::netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
 use crds::model::ids::{IfIndex, MacAddr};
 use ipnetwork::IpNetwork;
-use netns::responder::runtime;
-use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Namespace, Wire, wait_for};
 use speaker::io::links;
 use speaker::link::{DEFAULT_EXCLUSIONS, Exclusions, Ineligible, LinkFacts, eligible};
 use tokio::sync::{mpsc, oneshot};

@@ -1,16 +1,13 @@
 //! Neighbour discovery on a real wire: what a Linux client makes of the port's answers, and which
 //! groups the kernel joins.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
+use crate::netns::responder::Responder;
+use crate::netns::{CLIENT_LINK, NODE_LINK, NODE_MAC, Wire, wait_for};
 use crds::model::ids::{IfIndex, MacAddr};
-use netns::responder::Responder;
-use netns::{CLIENT_LINK, NODE_LINK, NODE_MAC, Wire, wait_for};
 use speaker::announce::table::Answer;
 use speaker::io::groups::Groups;
 use speaker::respond::HeardKind;

@@ -1,18 +1,15 @@
 //! The port on a real wire: what a Linux client makes of its answers, and what wakes it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::net::Ipv4Addr;
 use std::process::Output;
 use std::time::Duration;
 
+use crate::netns::responder::{Responder, programs, runtime};
+use crate::netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Wire, wait_for};
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
-use netns::responder::{Responder, programs, runtime};
-use netns::{CLIENT_LINK, CLIENT_MAC, NODE_LINK, NODE_MAC, Wire, wait_for};
 use speaker::announce::table::{Answer, Entry, Links, Table};
 use speaker::filter::MAX_RANGES;
 use speaker::io::clock::Clock;

@@ -1,14 +1,11 @@
 //! Ports that open and close on a real link, and what the log says of it: MetalLB's words.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
-#![allow(unreachable_pub, reason = "a test program has no one to reach")]
-
-mod netns;
 
 use std::sync::Arc;
 
+use crate::netns::{NODE_LINK, NODE_MAC, Wire};
 use arc_swap::ArcSwap;
 use kit::testing::Log;
-use netns::{NODE_LINK, NODE_MAC, Wire};
 use serde_json::{Value, json};
 use speaker::announce::desired::PortSpec;
 use speaker::announce::table::Table;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::fake_api::FakeApi;
-use super::objects::{ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool};
-use super::running::start;
 use super::{by_label, number};
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
+    ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool,
+};
+use crate::support::running::start;
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_the_configuration_is_counted_under_its_reason() {

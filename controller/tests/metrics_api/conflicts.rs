@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fake_api::FakeApi;
-use super::objects::{
+use super::{by_label, number};
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
     ADVERTISEMENTS, POOLS, QUIET, SERVICES, SPEAKERS, advertisement, changed, pool, service,
 };
-use super::running::start;
-use super::{by_label, number};
+use crate::support::running::start;
 
 const ANNOUNCED: &str = "ferrolb_controller_unannounced_services";
 const CONFLICTING: &str = "ferrolb_controller_conflicting_addresses";

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::by_label;
-use super::fake_api::FakeApi;
-use super::objects::{
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
     ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, changed, pool, served, service,
 };
-use super::running::start;
+use crate::support::running::start;
 
 fn pools() -> Vec<Value> {
     let for_some = json!({"serviceSelectors": [{"matchLabels": {"auto": "yes"}}]});

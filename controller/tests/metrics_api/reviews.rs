@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 use super::by_label;
-use super::fake_api::FakeApi;
-use super::reviewing::{EXISTING, POOL, pool, post, review, start};
+use crate::support::fake_api::FakeApi;
+use crate::support::reviewing::{EXISTING, POOL, pool, post, review, start};
 
 const ADVERTISEMENT: &str = "/validate-metallb-io-v1beta1-l2advertisement";
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::by_label;
-use super::fake_api::FakeApi;
-use super::objects::{
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
     ADVERTISEMENTS, NODES, POOLS, QUIET, SERVICES, SPEAKERS, advertisement, changed, pool, served,
     service,
 };
-use super::running::start;
+use crate::support::running::start;
 
 const CLEARED: &str = "ferrolb_controller_assignments_cleared_total";
 

@@ -6,10 +6,12 @@ use controller::reconcile::desk::Role;
 use http::StatusCode;
 use serde_json::json;
 
-use super::fake_api::FakeApi;
-use super::objects::{ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, pool, service};
-use super::running::start;
 use super::{by_label, number};
+use crate::support::fake_api::FakeApi;
+use crate::support::objects::{
+    ADVERTISEMENTS, POOLS, QUIET, SERVICES, advertisement, pool, service,
+};
+use crate::support::running::start;
 
 fn cluster() -> FakeApi {
     FakeApi::new(&[

@@ -1,6 +1,6 @@
 //! An API server of plain maps: it answers lists and watches by itself, and hands every write to
 //! the test, which answers it.
-#![allow(dead_code, unreachable_pub, reason = "each test file needs some of it")]
+#![allow(dead_code, reason = "some tests need some of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
 use std::collections::BTreeMap;

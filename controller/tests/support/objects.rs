@@ -1,5 +1,5 @@
 //! Objects of a small cluster, and the paths of their lists.
-#![allow(dead_code, unreachable_pub, reason = "each test file needs some of it")]
+#![allow(dead_code, reason = "some tests need some of it")]
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The webhook's HTTP side, and questions to it.
-#![allow(dead_code, unreachable_pub, reason = "each test file needs some of it")]
+#![allow(dead_code, reason = "some tests need some of it")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails the test")]
 
 use std::net::SocketAddr;

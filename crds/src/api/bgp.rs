@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceSubresourceStatus, CustomResourceSubresources, CustomResourceValidation,
     JSONSchemaProps,
 };
-use kube::api::ObjectMeta;
+use kube::core::ObjectMeta;
 
 use crate::names::GROUP;
 

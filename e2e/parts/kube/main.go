@@ -38,6 +38,12 @@ func main() {
 			kubectlutil.CheckErr(err)
 		}
 		return
+	case "kubectl-server":
+		if err := serveKubectl(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	case "kube-apiserver":
 		command = apiserver.NewAPIServerCommand()
 	case "kube-controller-manager":
@@ -49,7 +55,7 @@ func main() {
 	case "kube-proxy":
 		command = proxy.NewProxyCommand()
 	default:
-		fmt.Fprintf(os.Stderr, "kube: %q is none of etcd, kubectl, kubelet, kube-apiserver, "+
+		fmt.Fprintf(os.Stderr, "kube: %q is none of etcd, kubectl, kubectl-server, kubelet, kube-apiserver, "+
 			"kube-controller-manager, kube-proxy, kube-scheduler\n", name)
 		os.Exit(2)
 	}

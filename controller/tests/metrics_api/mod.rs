@@ -2,15 +2,6 @@
 //! off the text that is served.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
-#[path = "../support/fake_api.rs"]
-mod fake_api;
-#[path = "../support/objects.rs"]
-mod objects;
-#[path = "../support/reviewing.rs"]
-mod reviewing;
-#[path = "../support/running.rs"]
-mod running;
-
 mod configuration;
 mod conflicts;
 mod refusals;

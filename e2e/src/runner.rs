@@ -1,0 +1,181 @@
+//! Runs the tests that need clusters and network namespaces: each in a process of its own, several
+//! clusters at once, one of which has the right of way, and at the end those that need the machine.
+//!
+//! What a test needs is decided in [`plan`]; who runs it where, in [`queue`]; a cluster in a world of
+//! its own is a [`lane::Lane`].
+
+pub mod beside;
+pub mod lane;
+pub mod libtest;
+pub mod plan;
+pub mod queue;
+pub mod record;
+pub mod units;
+pub mod world;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use self::beside::Beside;
+use self::lane::{Files, Lane};
+use self::plan::{Needs, Part};
+use self::queue::{Queue, Task};
+use self::record::{Kind, Record};
+
+/// What is to be run, and where.
+#[derive(Debug)]
+pub struct Options {
+    /// Programs with tests, each built by `cargo test --no-run`.
+    pub programs: Vec<PathBuf>,
+    pub part: Part,
+    /// Only tests whose names hold one of these words; none: all.
+    pub only: Vec<String>,
+    /// What runs beside all but the tests that need the machine to themselves.
+    pub beside: Vec<Beside>,
+    /// Clusters at once.
+    pub lanes: usize,
+    pub files: Files,
+}
+
+/// How many tests passed, and which did not.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub passed: usize,
+    pub failed: Vec<String>,
+}
+
+/// How a test ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub passed: bool,
+    pub took: Duration,
+    /// What it printed.
+    pub said: String,
+}
+
+/// Runs all that is asked for; tells of each test as it ends.
+pub fn run(options: &Options, record: &Record, say: &(dyn Fn(&str) + Sync)) -> Result<Outcome> {
+    let mut names = Vec::new();
+    for program in &options.programs {
+        names.extend(libtest::list(program)?.into_iter().map(|name| (program.clone(), name)));
+    }
+    let plan = plan::Plan::check(names.iter().map(|(_, name)| name.as_str()))?;
+    let is_wanted = |name: &str| {
+        let is_named = |word: &String| name.contains(word.as_str());
+        plan.part(name) == options.part
+            && (options.only.is_empty() || options.only.iter().any(is_named))
+    };
+    let tasks: Vec<Task> = names
+        .into_iter()
+        .filter(|(_, name)| is_wanted(name))
+        .map(|(program, name)| Task {
+            needs: plan::needs(&name),
+            expected: record.expected(&name),
+            program,
+            name,
+        })
+        .collect();
+    ensure!(
+        !tasks.is_empty(),
+        "no test of this part has one of these in its name: {:?}",
+        options.only
+    );
+    let queue = Queue::new(tasks);
+    let judge = Judge { outcome: Mutex::default(), record, say, begun: Instant::now() };
+    say(&format!(
+        "{} tests that bear any load, {} that judge times, {} that make a load and judge times",
+        queue.count(&[Needs::Namespaces, Needs::Cluster, Needs::Fresh]),
+        queue.count(&[Needs::Quiet, Needs::Changeover]),
+        queue.count(&[Needs::Alone]),
+    ));
+
+    // Worlds die with the thread that made them: so not in those that use them.
+    let open = |number| Lane::open(number, &options.files);
+    let mut clusters = (1..=options.lanes.max(1)).map(open).collect::<Result<Vec<_>>>()?;
+    let (mut fresh, mut packets) = (open(clusters.len() + 1)?, open(0)?);
+    let beside = options.beside.iter().map(|it| it.start(&options.files.logs));
+    let beside = beside.collect::<Result<Vec<_>>>()?;
+    let work = |lane: &mut Lane, kind| work(lane, kind, &queue, &judge);
+    std::thread::scope(|scope| {
+        for lane in &mut clusters {
+            scope.spawn(|| work(lane, Needs::Cluster));
+        }
+        scope.spawn(|| work(&mut fresh, Needs::Fresh));
+        scope.spawn(|| work(&mut packets, Needs::Namespaces));
+    });
+    packets.close();
+    // What runs at idle priority disturbs nobody.
+    std::thread::scope(|scope| {
+        for lane in &mut clusters {
+            scope.spawn(|| work(lane, Needs::Quiet));
+        }
+        scope.spawn(|| work(&mut fresh, Needs::Changeover));
+    });
+    for running in beside {
+        let name = running.name.clone();
+        judge.tell("-", Kind::Beside, &name, &running.end());
+    }
+    fresh.close();
+    let mut first = clusters.swap_remove(0);
+    clusters.into_iter().for_each(Lane::close);
+    work(&mut first, Needs::Alone);
+    first.close();
+    Ok(judge.outcome.into_inner().unwrap_or_default())
+}
+
+/// Takes one test after another until none of this kind is left.
+fn work(lane: &mut Lane, kind: Needs, queue: &Queue, judge: &Judge<'_>) {
+    let number = lane.number;
+    while let Some(task) = queue.take(kind) {
+        let ready = lane.prepare(task.needs, &|took, what| {
+            judge.record.add(Kind::Lab, &format!("(cluster {number}: {what})"), took);
+        });
+        let ended = match ready {
+            Ok(()) => lane.run(&task),
+            Err(error) => Ended {
+                passed: false,
+                took: Duration::ZERO,
+                said: format!("no cluster for it: {error:#}"),
+            },
+        };
+        let kind = if task.needs == Needs::Namespaces { Kind::Packet } else { Kind::Lab };
+        judge.tell(&number.to_string(), kind, &task.name, &ended);
+    }
+}
+
+/// Counts, records and prints.
+struct Judge<'a> {
+    outcome: Mutex<Outcome>,
+    record: &'a Record,
+    say: &'a (dyn Fn(&str) + Sync),
+    begun: Instant,
+}
+
+impl Judge<'_> {
+    fn tell(&self, lane: &str, kind: Kind, name: &str, ended: &Ended) {
+        self.record.add(kind, name, ended.took);
+        let mut outcome = self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let word = if ended.passed { "ok    " } else { "FAILED" };
+        let mut lines = format!(
+            "{:4} s {word} {:6.1} s  [{lane}] {name}",
+            self.begun.elapsed().as_secs(),
+            ended.took.as_secs_f32(),
+        );
+        if ended.passed {
+            outcome.passed += 1;
+            // Measured figures are worth seeing also when a test passes.
+            for line in libtest::own_words(&ended.said) {
+                lines.push_str("\n                           ");
+                lines.push_str(line);
+            }
+        } else {
+            outcome.failed.push(name.to_owned());
+            lines.push('\n');
+            lines.push_str(&ended.said);
+        }
+        (self.say)(&lines);
+    }
+}
