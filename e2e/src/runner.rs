@@ -166,8 +166,9 @@ impl Judge<'_> {
         );
         if ended.passed {
             outcome.passed += 1;
-            // Measured figures are worth seeing also when a test passes.
-            for line in libtest::own_words(&ended.said) {
+            // Measured figures are worth seeing also when a test passes; those of others are pages.
+            let said = if kind == Kind::Beside { "" } else { &ended.said };
+            for line in libtest::own_words(said) {
                 lines.push_str("\n                           ");
                 lines.push_str(line);
             }

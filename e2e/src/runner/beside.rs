@@ -3,8 +3,9 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -29,9 +30,9 @@ impl std::str::FromStr for Beside {
 #[derive(Debug)]
 pub struct Running {
     pub name: String,
-    child: Child,
     log: PathBuf,
-    begun: Instant,
+    /// Gives whether it succeeded and how long it ran, when it has ended.
+    end: JoinHandle<(bool, Duration)>,
 }
 
 impl Beside {
@@ -39,7 +40,8 @@ impl Beside {
         fs::create_dir_all(logs)?;
         let log = logs.join(format!("{}.log", self.name.replace(' ', "-")));
         let file = File::create(&log).with_context(|| log.display().to_string())?;
-        let child = Command::new("setpriv")
+        let begun = Instant::now();
+        let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", "chrt", "--idle", "0", "bash", "-c"])
             .arg(&self.command)
             .stdin(Stdio::null())
@@ -47,16 +49,20 @@ impl Beside {
             .stderr(file)
             .spawn()
             .with_context(|| format!("starting {}", self.name))?;
-        Ok(Running { name: self.name.clone(), child, log, begun: Instant::now() })
+        let end = std::thread::spawn(move || {
+            let passed = child.wait().is_ok_and(|status| status.success());
+            (passed, begun.elapsed())
+        });
+        Ok(Running { name: self.name.clone(), log, end })
     }
 }
 
 impl Running {
     /// Waits for its end.
-    pub fn end(mut self) -> Ended {
-        let passed = self.child.wait().is_ok_and(|status| status.success());
+    pub fn end(self) -> Ended {
+        let (passed, took) = self.end.join().unwrap_or_default();
         let said = fs::read_to_string(&self.log).unwrap_or_default();
-        Ended { passed, took: self.begun.elapsed(), said }
+        Ended { passed, took, said }
     }
 }
 

@@ -85,12 +85,20 @@ const LONG: &[(&str, &str)] = &[
         "dual_stack::both_addresses_go_to_one_node_when_theirs_dies",
     ),
     (
+        "failover_many::a_thousand_addresses_of_a_dead_node_are_answered_within_two_seconds",
+        "failover_many::hundreds_of_addresses_of_a_dead_node_are_answered_within_two_seconds",
+    ),
+    (
         "idle::nothing_is_written_in_an_idle_minute_nor_after_a_pod_was_replaced",
         "idle::nothing_is_written_while_nothing_happens_nor_after_a_pod_was_replaced",
     ),
     (
         "rollout::a_rollout_of_the_speakers_changes_no_mac_and_fails_no_request",
         "rollout::nor_do_three_with_addresses_of_both_families_that_change_the_key",
+    ),
+    (
+        "scale::a_thousand_services_get_addresses_at_once_and_then_nothing_is_written",
+        "scale::hundreds_of_services_get_addresses_at_once_and_then_nothing_is_written",
     ),
     (
         "takeover::from_metallb_as_its_manifests_install_it_and_back",

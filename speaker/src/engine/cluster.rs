@@ -32,6 +32,9 @@ pub(super) struct Cluster {
     /// `None` when nodes or configuration changed since it was made.
     electorate: Option<Arc<Electorate>>,
     dirty: Dirty,
+    /// Services that went and were not decided about since: [`Dirty::All`] means those that there are,
+    /// and what is answered for these must end, too.
+    gone: BTreeSet<ServiceKey>,
 }
 
 /// What must be decided anew.
@@ -64,6 +67,7 @@ impl Cluster {
             missing: Kind::ALL.into(),
             electorate: None,
             dirty: Dirty::All,
+            gone: BTreeSet::new(),
         }
     }
 
@@ -116,10 +120,12 @@ impl Cluster {
         let addresses = facts.iter().flat_map(|facts| facts.addresses.iter().copied()).collect();
         self.sharing.set(key, addresses);
         self.mark(key);
-        match facts {
-            Some(facts) => self.services.insert(key.clone(), facts),
-            None => self.services.remove(key),
-        };
+        if let Some(facts) = facts {
+            self.services.insert(key.clone(), facts);
+        } else {
+            self.services.remove(key);
+            self.gone.insert(key.clone());
+        }
     }
 
     pub(super) fn slices(&mut self, change: Change<ServiceKey, SliceFacts>) {
@@ -189,8 +195,9 @@ impl Cluster {
 
     /// The groups that may stand differently, each once; none of them is dirty afterwards.
     pub(super) fn take_dirty(&mut self) -> Vec<Group> {
+        let gone = std::mem::take(&mut self.gone);
         let dirty = match std::mem::replace(&mut self.dirty, Dirty::Some(BTreeSet::new())) {
-            Dirty::All => self.services.keys().cloned().collect(),
+            Dirty::All => self.services.keys().cloned().chain(gone).collect(),
             Dirty::Some(dirty) => dirty,
         };
         let mut done: BTreeSet<ServiceKey> = BTreeSet::new();

@@ -94,3 +94,46 @@ fn events_and_effects_can_be_recorded_and_replayed() {
     let recorded = serde_json::to_string(&effects).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Effect>>(&recorded).unwrap(), effects);
 }
+
+/// Services and all else come by watches of their own, so one batch may bring news of both: as when a
+/// pool is deleted and then the Services that had its addresses.
+#[test]
+fn a_service_that_goes_while_all_is_decided_anew_is_not_answered_any_more() {
+    let labels = Labels::from([("rack".to_owned(), "1".to_owned())]);
+    let labelled = NodeFacts { labels, ..NodeFacts::default() };
+    let everything = [
+        Event::Config(config(&[advertisement("another")])),
+        Event::Nodes(Change::Set("n1".into(), labelled)),
+        Event::Links(vec![link(1), link(2)]),
+    ];
+    let rest = World::with(&["a"], &["n1"]).services;
+    let removals =
+        [Event::Services(Change::Remove(key("b"))), Event::Services(Change::Replace(rest))];
+    let told = Effect::Report { service: key("b"), uid: String::new(), standing: None };
+    for all in &everything {
+        for gone in &removals {
+            for batch in [[all.clone(), gone.clone()], [gone.clone(), all.clone()]] {
+                let (mut engine, _) = World::with(&["a", "b"], &["n1"]).deliver();
+                let effects = engine.on(batch.clone(), at(9));
+                assert_eq!(published(&effects), Some(vec![ip(1)]), "{batch:?}");
+                assert!(effects.contains(&told), "{batch:?}: {effects:?}");
+            }
+        }
+    }
+}
+
+/// As it was seen in the lab: the address is given to another Service later, and withdrawn again.
+#[test]
+fn an_address_is_not_answered_for_a_service_that_went_with_its_pool() {
+    let (mut engine, _) = World::with(&["a"], &["n1"]).deliver();
+    let both = [Event::Config(Config::default()), Event::Services(Change::Remove(key("a")))];
+    assert_eq!(published(&engine.on(both, at(9))), Some(vec![]));
+    let next = [
+        Event::Config(config(&[advertisement("ad")])),
+        Event::Services(Change::Set(key("b"), service(&[1]))),
+        Event::Slices(Change::Set(key("b-1"), slice("b", &["n1"]))),
+    ];
+    assert_eq!(published(&engine.on(next, at(20))), Some(vec![ip(1)]));
+    let idle = Event::Slices(Change::Set(key("b-1"), slice("b", &[])));
+    assert_eq!(published(&engine.on([idle], at(30))), Some(vec![]));
+}
