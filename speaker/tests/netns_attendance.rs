@@ -1,6 +1,5 @@
 //! Attendance between two machines: how soon the end of a process is known, and what is not taken
 //! for one.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 #![expect(clippy::disallowed_methods, reason = "measures in real time")]
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,5 +1,4 @@
 //! The speakers' own frames on a real wire: what arrives, and what does not.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 use std::time::Duration;

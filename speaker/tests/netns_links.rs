@@ -1,5 +1,4 @@
 //! The netlink watch on real links: what it reports when links come, change and go.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,6 +1,5 @@
 //! Neighbour discovery on a real wire: what a Linux client makes of the port's answers, and which
 //! groups the kernel joins.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;

@@ -1,5 +1,4 @@
 //! The port on a real wire: what a Linux client makes of its answers, and what wakes it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::net::Ipv4Addr;
 use std::process::Output;

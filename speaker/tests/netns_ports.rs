@@ -1,5 +1,4 @@
 //! Ports that open and close on a real link, and what the log says of it: MetalLB's words.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Tests of packets on real sockets, each in network namespaces of its own: one program, since each
 //! file would link everything anew.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 #![allow(unreachable_pub, reason = "a test program has no one to reach")]
 
 mod netns;

@@ -125,8 +125,8 @@ impl Lane {
             _ => format!("{kill} {} run -- {test}", quoted(&self.files.lab)),
         };
         let status = self.world.run(&log, &line)?;
-        let text = fs::read(&log).context("no log")?;
-        let said = String::from_utf8_lossy(&text).into_owned();
+        let bytes = fs::read(&log).context("no log")?;
+        let said = String::from_utf8_lossy(&bytes).into_owned();
         // That a test of this name was run at all is as important as how it ended.
         let passed = status == 0 && said.contains("test result: ok. 1 passed");
         if passed {

@@ -43,12 +43,13 @@ struct Profile {
     test: bool,
 }
 
-/// A line of a test program's.
+/// A line of a test program's: what happened to what.
 #[derive(Debug, Deserialize, PartialEq)]
 struct Event {
     #[serde(rename = "type")]
     kind: String,
-    event: String,
+    #[serde(rename = "event")]
+    what: String,
     #[serde(default)]
     name: String,
     exec_time: Option<f64>,
@@ -123,7 +124,7 @@ fn try_program(
             continue;
         };
         let name = format!("{}: {}", program.name, event.name);
-        match (event.kind.as_str(), event.event.as_str()) {
+        match (event.kind.as_str(), event.what.as_str()) {
             ("test", "ok") => {
                 passed += 1;
                 let took = Duration::try_from_secs_f64(event.exec_time.unwrap_or_default())?;

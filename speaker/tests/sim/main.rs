@@ -4,6 +4,7 @@
 //!
 //! Nothing here reads a clock or another source of chance than the seed: a run replays exactly.
 
+#![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod agency;
