@@ -10,6 +10,7 @@ NODES ?= 3
 LAB := target/debug/lab
 NAMESPACE := metallb-system
 IMAGES := target/images/controller.tar target/images/speaker.tar
+LAB_IMAGES := target/images/lab/controller.tar target/images/lab/speaker.tar
 RUST_SOURCES := $(shell git ls-files -co --exclude-standard -- '*.rs' 'Cargo.*' '*/Cargo.toml' rust-toolchain.toml '*/Containerfile' .ci/images 2>/dev/null)
 
 .PHONY: help demo test test-long check unit netns e2e bench bench-failover sim images cli crds schema manifests deps deny lab-up lab-down lab-install docs clean
@@ -36,7 +37,7 @@ unit: ## Unit tests of all crates
 netns: deps ## Packet tests on veth pairs in network namespaces of their own (root)
 	cargo test --test packet -- --ignored --test-threads=1
 
-e2e: deps $(IMAGES) ## Packet tests and tests in the lab (TESTS="failover split::" picks some; root)
+e2e: deps $(LAB_IMAGES) ## Packet tests and tests in the lab (TESTS="failover split::" picks some; root)
 	@e2e/run-tests
 
 bench: deps ## All benchmarks; results go to docs/performance.md
@@ -52,6 +53,9 @@ images: $(IMAGES) ## The container images, as archives under target/images
 
 $(IMAGES) &: $(RUST_SOURCES)
 	@.ci/images
+
+$(LAB_IMAGES) &: $(RUST_SOURCES)
+	@.ci/images lab
 
 cli: ## kubectl-ferrolb, the plugin of kubectl: target/release/kubectl-ferrolb
 	cargo build --release -p cli
