@@ -33,7 +33,7 @@ pub struct Options {
     pub part: Part,
     /// Only tests whose names hold one of these words; none: all.
     pub only: Vec<String>,
-    /// What runs beside all but the tests that need the machine to themselves.
+    /// What runs beside the tests that bear any load.
     pub beside: Vec<Beside>,
     /// Clusters at once.
     pub lanes: usize,
@@ -88,8 +88,8 @@ pub fn run(options: &Options, record: &Record, say: &(dyn Fn(&str) + Sync)) -> R
     say(&format!(
         "{} tests that bear any load, {} that judge times, {} that make a load and judge times",
         queue.count(&[Needs::Namespaces, Needs::Cluster, Needs::Fresh]),
-        queue.count(&[Needs::Quiet, Needs::Changeover]),
-        queue.count(&[Needs::Alone]),
+        queue.count(&[Needs::Quiet]),
+        queue.count(&[Needs::Changeover, Needs::Alone]),
     ));
 
     // Worlds die with the thread that made them: so not in those that use them.
@@ -107,42 +107,48 @@ pub fn run(options: &Options, record: &Record, say: &(dyn Fn(&str) + Sync)) -> R
         scope.spawn(|| work(&mut packets, Needs::Namespaces));
     });
     packets.close();
-    // What runs at idle priority disturbs nobody.
-    std::thread::scope(|scope| {
-        for lane in &mut clusters {
-            scope.spawn(|| work(lane, Needs::Quiet));
-        }
-        scope.spawn(|| work(&mut fresh, Needs::Changeover));
-    });
+    // Also at idle priority it would take processors from tests that judge times.
     for running in beside {
         let name = running.name.clone();
         judge.tell("-", Kind::Beside, &name, &running.end());
     }
-    fresh.close();
+    std::thread::scope(|scope| {
+        for lane in &mut clusters {
+            scope.spawn(|| work(lane, Needs::Quiet));
+        }
+    });
     let mut first = clusters.swap_remove(0);
     clusters.into_iter().for_each(Lane::close);
+    work(&mut fresh, Needs::Changeover);
+    fresh.close();
     work(&mut first, Needs::Alone);
     first.close();
+    for task in queue.rest() {
+        let said = "no cluster was left to run it in\n".to_owned();
+        judge.tell(
+            "-",
+            Kind::Lab,
+            &task.name,
+            &Ended { passed: false, took: Duration::ZERO, said },
+        );
+    }
     Ok(judge.outcome.into_inner().unwrap_or_default())
 }
 
-/// Takes one test after another until none of this kind is left.
+/// Takes one test after another until none of this kind is left, or no cluster comes up for them.
 fn work(lane: &mut Lane, kind: Needs, queue: &Queue, judge: &Judge<'_>) {
     let number = lane.number;
     while let Some(task) = queue.take(kind) {
         let ready = lane.prepare(task.needs, &|took, what| {
             judge.record.add(Kind::Lab, &format!("(cluster {number}: {what})"), took);
         });
-        let ended = match ready {
-            Ok(()) => lane.run(&task),
-            Err(error) => Ended {
-                passed: false,
-                took: Duration::ZERO,
-                said: format!("no cluster for it: {error:#}"),
-            },
-        };
         let kind = if task.needs == Needs::Namespaces { Kind::Packet } else { Kind::Lab };
-        judge.tell(&number.to_string(), kind, &task.name, &ended);
+        let tell = |ended: &Ended| judge.tell(&number.to_string(), kind, &task.name, ended);
+        if let Err(error) = ready {
+            let said = format!("no cluster for it: {error:#}\n");
+            return tell(&Ended { passed: false, took: Duration::ZERO, said });
+        }
+        tell(&lane.run(&task));
     }
 }
 
@@ -156,7 +162,10 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn tell(&self, lane: &str, kind: Kind, name: &str, ended: &Ended) {
-        self.record.add(kind, name, ended.took);
+        // How soon a test fails says nothing about how long it takes.
+        if ended.passed {
+            self.record.add(kind, name, ended.took);
+        }
         let mut outcome = self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let word = if ended.passed { "ok    " } else { "FAILED" };
         let mut lines = format!(

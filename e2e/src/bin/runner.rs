@@ -37,11 +37,11 @@ enum Task {
         /// Only tests whose names hold this; may be given several times.
         #[arg(long)]
         only: Vec<String>,
-        /// NAME=COMMAND: runs beside the tests that others may be busy beside.
+        /// NAME=COMMAND: runs beside the tests that bear any load.
         #[arg(long)]
         beside: Vec<Beside>,
         /// So many clusters with ferrolb at once.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 2)]
         lanes: usize,
         /// The program `lab`.
         #[arg(long)]

@@ -18,10 +18,10 @@ pub enum Needs {
     /// A cluster with ferrolb, and beside it nothing but tests that wait as much as it does: it judges
     /// times of milliseconds.
     Quiet,
-    /// The same in a cluster without ferrolb.
-    Changeover,
-    /// As [`Self::Quiet`], and nothing beside it: it keeps all processors busy.
+    /// The same, and nothing beside it: it keeps all processors busy.
     Alone,
+    /// As [`Self::Alone`], in a cluster without ferrolb.
+    Changeover,
 }
 
 /// The command that a test is part of.

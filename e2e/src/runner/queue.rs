@@ -32,6 +32,11 @@ impl Queue {
         Some(tasks.remove(at))
     }
 
+    /// What nobody took.
+    pub fn rest(&self) -> Vec<Task> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How many tests of these kinds wait.
     pub fn count(&self, kinds: &[Needs]) -> usize {
         let tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
