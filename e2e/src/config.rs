@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
 use crate::cluster::Lab;
+use crate::state::write;
 
 /// Where ferrolb is installed, and where it looks for its configuration.
 pub const NAMESPACE: &str = "metallb-system";
@@ -85,23 +85,32 @@ pub fn advertisement(name: &str, spec: &str) -> String {
 }
 
 /// Four addresses for a test in which another host answers for one of them. The controller gives such
-/// an address to nobody for minutes, so no other test may need it, nor the next run of this one.
-pub fn disputed() -> [IpAddr; 4] {
-    let first = Ipv4Addr::new(172, 17, 248, 0).to_bits() + 4 * dispute();
-    [0, 1, 2, 3].map(|next| Ipv4Addr::from_bits(first + next).into())
+/// an address to nobody for minutes, so no other test in this cluster may need it, nor the next run of
+/// this one.
+pub fn disputed(lab: &Lab) -> Result<[IpAddr; 4]> {
+    let first = Ipv4Addr::new(172, 17, 248, 0).to_bits() + 4 * dispute(lab)?;
+    Ok([0, 1, 2, 3].map(|next| Ipv4Addr::from_bits(first + next).into()))
 }
 
 /// The same in IPv6.
-pub fn disputed6() -> [IpAddr; 4] {
+pub fn disputed6(lab: &Lab) -> Result<[IpAddr; 4]> {
     let first =
-        Ipv6Addr::new(0xfd17, 0x255, 0, 0, 0, 0, 1, 0).to_bits() + 4 * u128::from(dispute());
-    [0, 1, 2, 3].map(|next| Ipv6Addr::from_bits(first + next).into())
+        Ipv6Addr::new(0xfd17, 0x255, 0, 0, 0, 0, 1, 0).to_bits() + 4 * u128::from(dispute(lab)?);
+    Ok([0, 1, 2, 3].map(|next| Ipv6Addr::from_bits(first + next).into()))
 }
 
-/// The number of a test with such addresses.
-fn dispute() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 128
+/// The number of a test with such addresses, counted in the lab's folder: each test is a process of its
+/// own, and there is one at a time.
+fn dispute(lab: &Lab) -> Result<u32> {
+    let file = lab.folder.path("disputes");
+    let number: u32 = match std::fs::read_to_string(&file) {
+        Ok(text) => text.trim().parse()?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error.into()),
+    };
+    // Tests whose addresses were set aside first are free again when the numbers begin anew.
+    write(&file, ((number + 1) % 128).to_string())?;
+    Ok(number)
 }
 
 /// As a pool has it.

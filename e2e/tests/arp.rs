@@ -119,7 +119,7 @@ async fn another_host_that_speaks_for_the_address_is_logged() -> Result<()> {
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "conflict", async |space| {
         web::deploy(space, 1).await?;
-        let pool = config::range(config::disputed());
+        let pool = config::range(config::disputed(&lab)?);
         let _config = Config::pool(&lab, "disputed", &pool)?;
         let service = space.balance("web").await?;
         let ip = service.address().await?;

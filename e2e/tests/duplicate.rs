@@ -45,17 +45,22 @@ fn ensure_silent(trace: &Trace, lab: &Lab, ip: IpAddr) -> Result<()> {
 #[ignore = "needs a lab: make e2e"]
 async fn an_address_that_another_host_has_is_not_announced_and_the_service_gets_another()
 -> Result<()> {
-    exchanged("taken", config::disputed(), Families::Default).await
+    exchanged("taken", config::disputed, Families::Default).await
 }
 
 #[tokio::test]
 #[ignore = "needs a lab: make e2e"]
 async fn an_ipv6_address_that_another_host_has_is_exchanged_as_well() -> Result<()> {
-    exchanged("taken-ipv6", config::disputed6(), Families::Ipv6).await
+    exchanged("taken-ipv6", config::disputed6, Families::Ipv6).await
 }
 
-async fn exchanged(test: &str, pool: [IpAddr; 4], families: Families) -> Result<()> {
+async fn exchanged(
+    test: &str,
+    pool: fn(&Lab) -> Result<[IpAddr; 4]>,
+    families: Families,
+) -> Result<()> {
     let lab = Lab::attach()?;
+    let pool = pool(&lab)?;
     TempNamespace::with(&lab, test, async |space| {
         web::deploy(space, 1).await?;
         let taken = pool[0];
@@ -82,7 +87,7 @@ async fn a_service_that_asked_for_exactly_that_address_is_not_announced() -> Res
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "asked", async |space| {
         web::deploy(space, 1).await?;
-        let pool = config::disputed();
+        let pool = config::disputed(&lab)?;
         let taken = pool[0];
         let (rival, there) = fault::foreign_host(taken)?;
         let observer = Observer::watch(&lab, &[taken])?;
@@ -108,7 +113,7 @@ async fn an_owner_keeps_its_address_and_defends_it_once_in_ten_seconds() -> Resu
     let lab = Lab::attach()?;
     TempNamespace::with(&lab, "defended", async |space| {
         web::deploy(space, 1).await?;
-        let _config = Config::pool(&lab, "duplicate", &config::range(config::disputed()))?;
+        let _config = Config::pool(&lab, "duplicate", &config::range(config::disputed(&lab)?))?;
         let service = space.balance("web").await?;
         let ip = service.address().await?;
         let owner = service.announcer().await?;
