@@ -58,8 +58,7 @@ pub fn feed(folder: &Folder, args: &[&str], input: &str) -> Result<String> {
 }
 
 fn ask(folder: &Folder, args: &[&str]) -> Result<Answer> {
-    let is_word = |word: &&&str| word.chars().all(char::is_alphanumeric);
-    let _running = Busy::with(&format!("kubectl {}", args.iter().find(is_word).unwrap_or(&"")));
+    let _running = Busy::command("kubectl", args.iter().copied());
     let socket = socket(folder);
     let mut connection = UnixStream::connect(&socket)
         .with_context(|| format!("no {SERVER} at {}", socket.display()))?;

@@ -93,11 +93,8 @@ pub fn existing() -> Vec<String> {
 fn running(command: &Command) -> Busy {
     let words = line(command);
     let inner = words.split_once(" -- ").map_or(words.as_str(), |(_, inner)| inner);
-    let is_word = |word: &&str| word.chars().all(char::is_alphanumeric);
     let mut words = inner.split_whitespace();
-    let program = words.next().unwrap_or_default();
-    let verb = words.find(is_word).unwrap_or_default();
-    Busy::with(&format!("{} {verb}", program.rsplit('/').next().unwrap_or_default()))
+    Busy::command(words.next().unwrap_or_default(), words)
 }
 
 fn line(command: &Command) -> String {

@@ -1,5 +1,5 @@
 //! Runs the tests that need clusters and network namespaces: each in a process of its own, several
-//! clusters at once, one of which has the right of way, and at the end those that need the machine.
+//! clusters at once, and at the end those that need the machine.
 //!
 //! What a test needs is decided in [`plan`]; who runs it where, in [`queue`]; a cluster in a world of
 //! its own is a [`lane::Lane`].
@@ -56,16 +56,23 @@ pub struct Ended {
     pub said: String,
 }
 
+impl Ended {
+    /// It never began, for this reason.
+    fn before_it_began(why: &str) -> Self {
+        Self { passed: false, took: Duration::ZERO, said: format!("{why}\n") }
+    }
+}
+
 /// Runs all that is asked for; tells of each test as it ends.
 pub fn run(options: &Options, record: &Record, say: &(dyn Fn(&str) + Sync)) -> Result<Outcome> {
     let mut names = Vec::new();
     for program in &options.programs {
         names.extend(libtest::list(program)?.into_iter().map(|name| (program.clone(), name)));
     }
-    let plan = plan::Plan::check(names.iter().map(|(_, name)| name.as_str()))?;
+    plan::check(names.iter().map(|(_, name)| name.as_str()))?;
     let is_wanted = |name: &str| {
         let is_named = |word: &String| name.contains(word.as_str());
-        plan.part(name) == options.part
+        plan::part(name) == options.part
             && (options.only.is_empty() || options.only.iter().any(is_named))
     };
     let tasks: Vec<Task> = names
@@ -123,14 +130,9 @@ pub fn run(options: &Options, record: &Record, say: &(dyn Fn(&str) + Sync)) -> R
     fresh.close();
     work(&mut first, Needs::Alone);
     first.close();
+    let never = Ended::before_it_began("no cluster was left to run it in");
     for task in queue.rest() {
-        let said = "no cluster was left to run it in\n".to_owned();
-        judge.tell(
-            "-",
-            Kind::Lab,
-            &task.name,
-            &Ended { passed: false, took: Duration::ZERO, said },
-        );
+        judge.tell("-", Kind::Lab, &task.name, &never);
     }
     Ok(judge.outcome.into_inner().unwrap_or_default())
 }
@@ -145,8 +147,7 @@ fn work(lane: &mut Lane, kind: Needs, queue: &Queue, judge: &Judge<'_>) {
         let kind = if task.needs == Needs::Namespaces { Kind::Packet } else { Kind::Lab };
         let tell = |ended: &Ended| judge.tell(&number.to_string(), kind, &task.name, ended);
         if let Err(error) = ready {
-            let said = format!("no cluster for it: {error:#}\n");
-            return tell(&Ended { passed: false, took: Duration::ZERO, said });
+            return tell(&Ended::before_it_began(&format!("no cluster for it: {error:#}")));
         }
         tell(&lane.run(&task));
     }

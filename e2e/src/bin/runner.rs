@@ -1,5 +1,5 @@
 //! `runner`: runs the tests, several at once where they bear it, and tells how long each took. Parses,
-//! calls, prints; `e2e/run-tests` and `.ci/units` call it.
+//! calls, prints; `e2e/run-tests` and `.ci/check` call it.
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use e2e::runner::beside::Beside;
 use e2e::runner::lane::Files;
 use e2e::runner::plan::Part;
@@ -28,48 +28,41 @@ struct Args {
 #[derive(Subcommand)]
 enum Task {
     /// The tests that need clusters, or network namespaces of their own (root).
-    Lab {
-        /// Programs with tests.
-        #[arg(required = true)]
-        programs: Vec<PathBuf>,
-        #[arg(long, value_enum, default_value = "test")]
-        part: Word,
-        /// Only tests whose names hold this; may be given several times.
-        #[arg(long)]
-        only: Vec<String>,
-        /// NAME=COMMAND: runs beside the tests that bear any load.
-        #[arg(long)]
-        beside: Vec<Beside>,
-        /// So many clusters with ferrolb at once.
-        #[arg(long, default_value_t = 2)]
-        lanes: usize,
-        /// The program `lab`.
-        #[arg(long)]
-        lab: PathBuf,
-        /// An archive with an image of ferrolb; may be given several times.
-        #[arg(long)]
-        image: Vec<PathBuf>,
-        /// An archive with an image of MetalLB; may be given several times.
-        #[arg(long)]
-        metallb: Vec<PathBuf>,
-        #[arg(long)]
-        chart: PathBuf,
-        /// A folder for logs. Those of tests that failed stay.
-        #[arg(long)]
-        logs: PathBuf,
-    },
-    /// The tests of the code that `cargo test` finds with these arguments.
-    Units {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
+    Lab(Box<LabArgs>),
+    /// The tests of the code: what `cargo test` runs.
+    Units,
 }
 
-/// The command whose tests are to be run.
-#[derive(Clone, Copy, ValueEnum)]
-enum Word {
-    Test,
-    Long,
+#[derive(clap::Args)]
+struct LabArgs {
+    /// Programs with tests.
+    #[arg(required = true)]
+    programs: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// Only tests whose names hold this; may be given several times.
+    #[arg(long)]
+    only: Vec<String>,
+    /// NAME=COMMAND: runs beside the tests that bear any load.
+    #[arg(long)]
+    beside: Vec<Beside>,
+    /// So many clusters with ferrolb at once.
+    #[arg(long, default_value_t = 2)]
+    lanes: usize,
+    /// The program `lab`.
+    #[arg(long)]
+    lab: PathBuf,
+    /// An archive with an image of ferrolb; may be given several times.
+    #[arg(long)]
+    image: Vec<PathBuf>,
+    /// An archive with an image of MetalLB; may be given several times.
+    #[arg(long)]
+    metallb: Vec<PathBuf>,
+    #[arg(long)]
+    chart: PathBuf,
+    /// A folder for logs. Those of tests that failed stay.
+    #[arg(long)]
+    logs: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -96,7 +89,9 @@ fn perform(args: Args) -> Result<Outcome> {
         let _ = writeln!(std::io::stdout(), "{line}");
     };
     match args.task {
-        Task::Lab { programs, part, only, beside, lanes, lab, image, metallb, chart, logs } => {
+        Task::Lab(args) => {
+            let LabArgs { programs, part, only, beside, lanes, lab, image, metallb, chart, logs } =
+                *args;
             let full =
                 |file: PathBuf| file.canonicalize().with_context(|| file.display().to_string());
             let all = |files: Vec<PathBuf>| files.into_iter().map(full).collect::<Result<Vec<_>>>();
@@ -108,13 +103,9 @@ fn perform(args: Args) -> Result<Outcome> {
                 chart: full(chart)?,
                 logs: full(logs)?,
             };
-            let part = match part {
-                Word::Test => Part::Test,
-                Word::Long => Part::Long,
-            };
             let options = Options { programs: all(programs)?, part, only, beside, lanes, files };
             run(&options, &record, &say)
         }
-        Task::Units { args } => units::run(&args, &record, &say),
+        Task::Units => units::run(&record, &say),
     }
 }

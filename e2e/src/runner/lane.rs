@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use super::plan::Needs;
 use super::queue::Task;
@@ -98,7 +98,7 @@ impl Lane {
         if status != 0 {
             let text = fs::read(&log).unwrap_or_default();
             let said = text.get(usize::try_from(before)?..).unwrap_or_default();
-            ensure!(status == 0, "{line}: {status}\n{}", String::from_utf8_lossy(said));
+            bail!("{line}: {status}\n{}", String::from_utf8_lossy(said));
         }
         Ok(())
     }

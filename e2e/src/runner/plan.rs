@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 
 /// What must be there for a test, and what must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +26,7 @@ pub enum Needs {
 }
 
 /// The command that a test is part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// `make test`: what every change must pass.
     Test,
@@ -111,32 +112,23 @@ pub fn needs(name: &str) -> Needs {
     NEEDS.iter().find(|(start, _)| name.starts_with(start)).map_or(Cluster, |(_, needs)| *needs)
 }
 
-/// The tables, checked against the tests that there are.
-#[derive(Debug)]
-pub struct Plan(());
-
-impl Plan {
-    /// Every line must fit a test, or it has outlived it; what covers a long test must be a short one.
-    pub fn check<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self> {
-        let names: BTreeSet<&str> = names.collect();
-        for (start, _) in NEEDS {
-            let fits = names.iter().any(|name| name.starts_with(start));
-            ensure!(fits, "runner/plan.rs: no test's name begins with {start}");
-        }
-        for (long, covered) in LONG {
-            ensure!(names.contains(long), "runner/plan.rs: there is no test {long}");
-            let is_covered = names.contains(covered) && part(covered) == Part::Test;
-            ensure!(is_covered, "runner/plan.rs: {covered}, for {long}, is no test of make test");
-        }
-        Ok(Self(()))
-    }
-
-    /// The command that the test of this name is part of.
-    pub fn part(&self, name: &str) -> Part {
-        part(name)
-    }
+/// The command that the test of this name is part of.
+pub fn part(name: &str) -> Part {
+    if LONG.iter().any(|(long, _)| *long == name) { Part::Long } else { Part::Test }
 }
 
-fn part(name: &str) -> Part {
-    if LONG.iter().any(|(long, _)| *long == name) { Part::Long } else { Part::Test }
+/// Every line of the tables must fit one of these tests, or it has outlived it; what covers a long test
+/// must be a short one.
+pub fn check<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let names: BTreeSet<&str> = names.collect();
+    for (start, _) in NEEDS {
+        let fits = names.iter().any(|name| name.starts_with(start));
+        ensure!(fits, "runner/plan.rs: no test's name begins with {start}");
+    }
+    for (long, covered) in LONG {
+        ensure!(names.contains(long), "runner/plan.rs: there is no test {long}");
+        let is_covered = names.contains(covered) && part(covered) == Part::Test;
+        ensure!(is_covered, "runner/plan.rs: {covered}, for {long}, is no test of make test");
+    }
+    Ok(())
 }

@@ -87,6 +87,13 @@ impl Busy {
         let is_outermost = BUSY.fetch_add(1, Ordering::Relaxed) == 0;
         Self { what: what.to_owned(), begun: Instant::now(), is_outermost }
     }
+
+    /// A command, called by its program and the first word that is neither an option nor a path.
+    pub fn command<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let is_word = |word: &&str| word.chars().all(char::is_alphanumeric);
+        let verb = args.into_iter().find(is_word).unwrap_or_default();
+        Self::with(&format!("{} {verb}", program.rsplit('/').next().unwrap_or_default()))
+    }
 }
 
 impl Drop for Busy {

@@ -59,10 +59,10 @@ struct Event {
     message: String,
 }
 
-/// Builds the tests that `args` select, and runs them, one program after another.
-pub fn run(args: &[String], record: &Record, say: &dyn Fn(&str)) -> Result<Outcome> {
+/// Builds the tests, and runs them, one program after another.
+pub fn run(record: &Record, say: &dyn Fn(&str)) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for program in build(args)? {
+    for program in build()? {
         let begun = Instant::now();
         let (passed, ignored) = try_program(&program, record, say, &mut outcome)?;
         let (took, name) = (begun.elapsed().as_secs_f32(), &program.name);
@@ -71,16 +71,12 @@ pub fn run(args: &[String], record: &Record, say: &dyn Fn(&str)) -> Result<Outco
     Ok(outcome)
 }
 
-fn build(args: &[String]) -> Result<BTreeSet<Program>> {
+fn build() -> Result<BTreeSet<Program>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(cargo);
     cargo.args(["test", "--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
-    let output = cargo
-        .args(args)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("starting cargo")?;
+    let output =
+        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("starting cargo")?;
     ensure!(output.status.success(), "the tests cannot be built");
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().filter_map(|line| program(serde_json::from_str(line).ok()?)).collect())
@@ -115,6 +111,7 @@ fn try_program(
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| program.file.display().to_string())?;
+    let failed_before = outcome.failed.len();
     let (mut passed, mut ignored, mut finished) = (0, 0, false);
     for line in BufReader::new(child.stdout.take().context("no stdout")?).lines() {
         let line = line?;
@@ -134,7 +131,9 @@ fn try_program(
                 }
             }
             ("test", "ignored") => ignored += 1,
-            ("test", "failed" | "timeout") => {
+            // A notice after a minute, not an end: the test goes on, and tells how it ended.
+            ("test", "timeout") => say(&format!("over a minute    {name}")),
+            ("test", "failed") => {
                 say(&format!("FAILED {name}\n{}{}", event.stdout, event.message));
                 outcome.failed.push(name);
             }
@@ -144,7 +143,7 @@ fn try_program(
     }
     let status = child.wait()?;
     outcome.passed += passed;
-    if !finished || !status.success() && outcome.failed.is_empty() {
+    if !finished || !status.success() && outcome.failed.len() == failed_before {
         say(&format!("FAILED {}: {status}", program.name));
         outcome.failed.push(program.name.clone());
     }
