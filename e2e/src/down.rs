@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::namespace::{self, output};
 use crate::process::{self, Process, all, in_network, with_descendants};
 use crate::state::Folder;
+use crate::up::CONTAINERS;
 use crate::wait::{Look, until_blocking};
 
 /// Whether the logs stay: they do when they have to explain a failure.
@@ -24,13 +25,14 @@ pub enum Logs {
 
 pub fn down(folder: &Folder, logs: Logs) -> Result<()> {
     end_processes(folder)?;
-    // Before the folder goes: it says which files elsewhere are the lab's.
+    // Before the folder goes: it says which files and groups elsewhere are the lab's.
+    let groups = cgroups(folder);
     remove_strays(folder);
     unmount(folder)?;
     for name in namespace::existing() {
         output(Command::new("ip").args(["netns", "del", &name]))?;
     }
-    remove_cgroups(folder)?;
+    remove_cgroups(&groups)?;
     match logs {
         Logs::Remove => remove(&folder.root)?,
         Logs::Keep => {
@@ -78,17 +80,20 @@ fn residents(folder: &Folder) -> BTreeSet<Process> {
     found
 }
 
-/// The lab's cgroups in all hierarchies, children before parents.
+/// The lab's cgroups in all hierarchies, its containers' own among them; children before parents.
 fn cgroups(folder: &Folder) -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
-    let ours = folder.cgroup();
-    let name = ours.trim_start_matches('/');
+    let lab = PathBuf::from(folder.cgroup().trim_start_matches('/'));
+    let container = |path: PathBuf| Some(Path::new(CONTAINERS).join(path.file_name()?));
+    let ours = containers(folder).into_iter().filter_map(container);
+    let ours: Vec<PathBuf> = ours.chain([lab]).collect();
+    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
+    // Version 1 mounts a controller under several names; the links lead to the same groups.
+    let hierarchies = hierarchies.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
     let mut found = Vec::new();
-    collect_groups(&root.join(name), &mut found);
-    for hierarchy in fs::read_dir(root).into_iter().flatten().flatten() {
-        // Version 1 mounts a controller under several names; the links lead to the same groups.
-        if hierarchy.file_type().is_ok_and(|kind| kind.is_dir()) {
-            collect_groups(&hierarchy.path().join(name), &mut found);
+    for hierarchy in hierarchies.map(|it| it.path()).chain([root.to_owned()]) {
+        for group in &ours {
+            collect_groups(&hierarchy.join(group), &mut found);
         }
     }
     found
@@ -106,11 +111,11 @@ fn collect_groups(group: &Path, found: &mut Vec<PathBuf>) {
     found.push(group.to_owned());
 }
 
-fn remove_cgroups(folder: &Folder) -> Result<()> {
+fn remove_cgroups(groups: &[PathBuf]) -> Result<()> {
     // A killed process leaves its group a moment after it has left the process table.
     until_blocking(Duration::from_secs(5), "empty cgroups", || {
-        let left: Vec<_> =
-            cgroups(folder).into_iter().filter(|group| fs::remove_dir(group).is_err()).collect();
+        let is_left = |group: &&PathBuf| fs::remove_dir(group).is_err() && group.exists();
+        let left: Vec<_> = groups.iter().filter(is_left).collect();
         Ok(Look::when(left.is_empty().then_some(()), || format!("{left:?}")))
     })
 }

@@ -23,6 +23,7 @@ use crate::state::{Facts, Folder, write};
 use crate::wait::{Look, until_blocking};
 
 pub use images::import;
+pub(crate) use host::CONTAINERS;
 pub use node::NETWORK;
 pub use wire::{plug, route_outside, unplug};
 

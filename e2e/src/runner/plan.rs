@@ -102,6 +102,10 @@ const LONG: &[(&str, &str)] = &[
         "scale::hundreds_of_services_get_addresses_at_once_and_then_nothing_is_written",
     ),
     (
+        "spread::a_node_that_goes_on_coming_and_going_loses_each_address_once",
+        "spread::a_node_that_comes_and_goes_loses_each_address_once_and_waits_for_the_plan",
+    ),
+    (
         "takeover::from_metallb_as_its_manifests_install_it_and_back",
         "takeover::from_metallb_as_helm_installs_it_and_back",
     ),

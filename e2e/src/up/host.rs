@@ -81,7 +81,7 @@ fn is_root() -> Result<bool> {
 
 /// Where containers run whose kubelet names no cgroup, as one without groups per quality of service
 /// does: containerd's own choice.
-const CONTAINERS: &str = "k8s.io";
+pub(crate) const CONTAINERS: &str = "k8s.io";
 /// The weight of all containers against the rest of the machine, in the units of each version. Three
 /// nodes and a control plane share its cores, and every start of a pod or of kubectl would keep the
 /// speakers waiting, on all nodes at once: machines of their own do not do that to one another.
