@@ -22,8 +22,8 @@ use crate::plan::Plan;
 use crate::state::{Facts, Folder, write};
 use crate::wait::{Look, until_blocking};
 
-pub use images::import;
 pub(crate) use host::CONTAINERS;
+pub use images::import;
 pub use node::NETWORK;
 pub use wire::{plug, route_outside, unplug};
 

@@ -14,6 +14,7 @@ use e2e::scene::{self, SETTLED, Scene, ms};
 use e2e::scrape::{self, Reader, Target};
 use e2e::temp_ns::TempNamespace;
 use e2e::visitor::Visitor;
+use e2e::wait::{Look, until};
 use e2e::{client, many, speakers, web};
 use serde_json::{Value, json};
 
@@ -39,6 +40,39 @@ async fn nor_do_three_with_addresses_of_both_families_that_change_the_key() -> R
         json!({"data": {"secretkey-also": null}}),
     ];
     rolled_out("rollout-both", Families::Both, &steps).await
+}
+
+/// The kubelets bring the new key within so long.
+const KUBELET: Duration = Duration::from_mins(4);
+/// How long speakers that have it go on with the former one, and a little more.
+const SEALS_AFTER: Duration = Duration::from_secs(130);
+
+#[tokio::test]
+#[ignore = "needs a lab: make test-long"]
+async fn nor_does_a_key_that_is_changed_in_one_step_and_followed() -> Result<()> {
+    Scene::with("key", BARE, async |scene| {
+        let (lab, begun) = (scene.lab, scene.now());
+        let reader = Reader::allowed(scene.space, "reader").await?;
+        let patch = json!({"stringData": {"secretkey": "a key that all follow by themselves"}});
+        lab.kubectl(&["-n", NAMESPACE, "patch", "secret", SECRET, "-p", &patch.to_string()])?;
+        until(KUBELET, "all speakers to see the new key", async || {
+            let selector = "app.kubernetes.io/component=speaker";
+            let logs = lab.kubectl(&["-n", NAMESPACE, "logs", "-l", selector, "--tail=-1"])?;
+            let seen = logs.lines().filter(|line| line.contains("keyChanged")).count();
+            Ok(Look::when((seen == lab.nodes().len()).then_some(()), || seen.to_string()))
+        })
+        .await?;
+        ensure_all_understood(lab, &reader)?;
+        scene.look_on(SEALS_AFTER).await?;
+        // One that starts now knows the new one alone.
+        let lab = lab.clone();
+        tokio::task::spawn_blocking(move || speakers::roll_out(&lab)).await??;
+        scene.settle().await?;
+        ensure_all_understood(scene.lab, &reader)?;
+        let trace = scene.since(begun);
+        scene.ensure_unmoved(&trace, &BTreeSet::new())
+    })
+    .await
 }
 
 const SECRET: &str = "ferrolb-memberlist";

@@ -148,6 +148,8 @@ pub struct MeshConfig {
     pub labels: String,
     /// Made of what all speakers share.
     pub keys: Keyring,
+    /// The folder that they were read from.
+    pub key_folder: PathBuf,
 }
 
 /// What is wrong with the flags.
@@ -218,6 +220,12 @@ impl Args {
             flag: "ml-bindaddr",
             why: format!("\"{}\" is not an IP address", self.ml_bindaddr),
         })?;
+        if address.is_unspecified() || address.is_multicast() {
+            return Err(Error::Flag {
+                flag: "ml-bindaddr",
+                why: format!("other speakers are told to reach this one at {address}, and cannot"),
+            });
+        }
         if self.ml_secret_key_path.is_empty() {
             return Err(Error::Flag {
                 flag: "ml-secret-key-path",
@@ -228,12 +236,16 @@ impl Args {
             bind: SocketAddr::new(address, self.ml_bindport),
             labels: self.ml_labels.clone(),
             keys: keys(Path::new(&self.ml_secret_key_path))?,
+            key_folder: PathBuf::from(&self.ml_secret_key_path),
         }))
     }
 }
 
 /// The keys in this folder.
-fn keys(folder: &Path) -> Result<Keyring, Error> {
+///
+/// # Errors
+/// [`Error::File`], which names the file: it cannot be read, or holds less than a key.
+pub fn keys(folder: &Path) -> Result<Keyring, Error> {
     let also = folder.join("secretkey-also");
     let also = if also.exists() { Some(key(also)?) } else { None };
     Ok(Keyring::new(key(folder.join("secretkey"))?, also))

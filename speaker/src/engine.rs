@@ -16,13 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crds::model::compile::Config;
-use crds::model::ids::{NodeName, ServiceKey};
+use crds::model::ids::{IfIndex, NodeName, ServiceKey};
 use crds::model::range::AddressRange;
 
 use crate::announce::burst::Bursts;
 use crate::announce::desired::{Desired, PortSpec, Presence};
-use crate::facts::{Recorded, SpeakerFacts};
-use crate::link::Exclusions;
+use crate::facts::SpeakerFacts;
+use crate::link::{Exclusions, LinkFacts};
 use crate::mesh;
 use crate::moment::Moment;
 
@@ -37,9 +37,12 @@ mod event;
 mod heard;
 mod heirs;
 mod intake;
+#[cfg(test)]
+mod neighbour;
 mod peers;
 mod pending;
 mod phase;
+mod records;
 mod selfcheck;
 mod standing;
 mod turn;
@@ -54,6 +57,7 @@ use heirs::Heirs;
 use peers::Peers;
 use pending::Pending;
 use phase::Phase;
+use records::Records;
 use selfcheck::Checks;
 pub use standing::{Announcement, Standing};
 use unused::Unused;
@@ -88,20 +92,20 @@ pub struct Engine {
     peers: Option<Peers>,
     cluster: Cluster,
     config: Option<Config>,
-    /// Who announced each Service by the API's records, by the record's name.
-    /// `None` before they were listed.
-    records: Option<BTreeMap<String, Recorded>>,
+    /// Who announced each Service by the API's records.
+    records: Records,
     /// When it begins without them.
     begins_by: Option<Moment>,
-    /// The same by Service: ours before another program's, and of those the one with the highest
-    /// claim.
-    recorded: BTreeMap<ServiceKey, Recorded>,
     /// The addresses of the Services that were recorded when the engine began, and whether by us.
     served: BTreeMap<IpAddr, bool>,
     speakers: BTreeMap<NodeName, SpeakerFacts>,
     /// What the kernel lets through; `None` until it was first told.
     ranges: Option<Vec<AddressRange>>,
-    /// The links that can carry announcements; `None` until the links were first told.
+    /// The node's interfaces; `None` until they were first told.
+    links: Option<Vec<LinkFacts>>,
+    /// Those whose sockets cannot be opened at present, and why.
+    refused: BTreeMap<IfIndex, String>,
+    /// The links that carry announcements; `None` until the links were first told.
     ports: Option<Vec<PortSpec>>,
     unused: Unused,
     pending: Pending,
@@ -137,12 +141,13 @@ impl Engine {
             peers,
             cluster: Cluster::new(settings.ignore_exclude_label),
             config: None,
-            records: None,
+            records: Records::default(),
             begins_by: None,
-            recorded: BTreeMap::new(),
             served: BTreeMap::new(),
             speakers: BTreeMap::new(),
             ranges: None,
+            links: None,
+            refused: BTreeMap::new(),
             ports: None,
             unused: Unused::default(),
             pending: Pending::default(),
@@ -190,6 +195,11 @@ impl Engine {
         effects
     }
 
+    /// The file has these keys of the mesh now; whether they are others than before.
+    pub fn set_keys(&mut self, keys: mesh::seal::Keyring, now: Moment) -> bool {
+        self.peers.as_mut().is_some_and(|peers| peers.mesh_mut().set_keys(keys, now))
+    }
+
     /// When [`on`](Self::on) must be called next, even if nothing happens.
     pub fn next_deadline(&self) -> Option<Moment> {
         if self.phase == Phase::Stopped {
@@ -201,8 +211,10 @@ impl Engine {
         let settled = settled.filter(|by| self.phase.settles() && *by > self.now);
         let checks = self.checks.next_deadline().filter(|_| self.phase.decides());
         let pending = self.pending.next_deadline().filter(|_| self.phase.decides());
-        let begins = self.begins_by.filter(|by| self.records.is_none() && *by > self.now);
-        let others = [pending, self.conflicts.next_deadline(), settled, checks, begins];
+        let begins = self.begins_by.filter(|by| !self.records.is_listed() && *by > self.now);
+        // Who does not decide forgets none, either.
+        let conflicts = self.conflicts.next_deadline().filter(|_| self.phase.decides());
+        let others = [pending, conflicts, settled, checks, begins];
         let phase = self.phase.next_deadline();
         others
             .into_iter()
@@ -218,11 +230,13 @@ impl Engine {
         self.phase.decides()
     }
 
-    /// What the first start still waits for, in words for a person.
+    /// What is waited for before this speaker can answer, in words for a person.
     pub fn waits_for(&self) -> Vec<&'static str> {
         let config = self.config.is_none().then_some("configuration");
         let links = self.ports.is_none().then_some("network interfaces");
-        let missing = config.into_iter().chain(links).chain(self.cluster.missing());
+        let is_deaf = self.ports.as_ref().is_some_and(Vec::is_empty) && !self.refused.is_empty();
+        let socket = is_deaf.then_some("a packet socket, which the kernel refuses on every link");
+        let missing = config.into_iter().chain(links).chain(socket).chain(self.cluster.missing());
         let mesh = self.phase.settles().then_some("answers of the other speakers");
         let missing: Vec<_> = missing.collect();
         if missing.is_empty() { mesh.into_iter().collect() } else { missing }

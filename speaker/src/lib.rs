@@ -8,6 +8,7 @@ pub mod announce;
 pub mod engine;
 pub mod facts;
 pub mod filter;
+pub mod limits;
 pub mod link;
 pub mod mesh;
 pub mod moment;

@@ -128,6 +128,12 @@ pub enum Ineligible {
     /// No 48-bit Ethernet address, or only zeroes.
     #[error("it has no Ethernet address")]
     NoMac,
+    /// The kernel does not give us a packet socket on it, or refuses the filter.
+    #[error("its packet socket is refused: {error}")]
+    Refused {
+        /// The kernel's reason.
+        error: String,
+    },
     /// Somebody expects it, and there is none of that name.
     #[error("there is no interface of this name")]
     Missing,
@@ -144,6 +150,7 @@ impl Ineligible {
             Self::NoArp => "no_arp",
             Self::NotBroadcast => "not_broadcast",
             Self::NoMac => "no_mac",
+            Self::Refused { .. } => "refused",
             Self::Missing => "missing",
         }
     }

@@ -22,14 +22,17 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::moment::Moment;
 use crate::ownership::word::Letter;
 
 pub mod member;
+pub mod rotation;
 pub mod seal;
 pub mod timing;
 
 pub use member::Member;
+use rotation::Rotation;
 use seal::{Instance, Keyring, Opener, Rejected, Sealer};
 
 /// A peer that is no member yet is asked to let us in this often.
@@ -94,6 +97,7 @@ pub struct Mesh {
     timer_count: u64,
     sealer: Sealer,
     opener: Opener,
+    keys: Rotation,
     peers: BTreeSet<SocketAddr>,
     next_join: Moment,
     settle_by: Moment,
@@ -113,6 +117,7 @@ impl Mesh {
             timer_count: 0,
             sealer: Sealer::new(&keys, instance),
             opener: Opener::new(&keys),
+            keys: Rotation::new(keys),
             peers: BTreeSet::new(),
             next_join: now,
             settle_by: now + SETTLING,
@@ -141,12 +146,28 @@ impl Mesh {
         self.foca.identity()
     }
 
+    /// The file has these keys now; whether they are others than before.
+    pub fn set_keys(&mut self, keys: Keyring, now: Moment) -> bool {
+        let is_change = self.keys.change(keys, now);
+        if is_change {
+            self.use_keys();
+        }
+        is_change
+    }
+
+    fn use_keys(&mut self) {
+        self.sealer.set_key(self.keys.sealing());
+        self.opener.set_keys(self.keys.opening());
+    }
+
     /// Seals `letter`. The bytes may be sent to any number of members, in any way: nobody takes them
     /// twice.
     pub fn seal(&mut self, letter: &Letter) -> Vec<u8> {
         let mut plain = vec![KIND_LETTER];
         plain.extend(letter.to_bytes());
-        self.sealer.seal(&plain)
+        let sealed = self.sealer.seal(&plain);
+        debug_assert!(sealed.len() <= limits::MESSAGE, "{} bytes: {letter:?}", sealed.len());
+        sealed
     }
 
     /// Whether membership is known well enough to act on: every peer has answered, or has had its
@@ -169,7 +190,7 @@ impl Mesh {
     pub fn next_deadline(&self) -> Option<Moment> {
         let timer = self.timers.first_key_value().map(|((due, _), _)| *due);
         let join = self.missing_peers().next().map(|_| self.next_join);
-        timer.into_iter().chain(join).min()
+        timer.into_iter().chain(join).chain(self.keys.next_deadline()).min()
     }
 
     /// How many other speakers there should be.
@@ -225,6 +246,9 @@ impl Mesh {
 
     /// Handles the timers that are due and asks missing peers to let us in.
     pub fn tick(&mut self, now: Moment) -> Outcome {
+        if self.keys.tick(now) {
+            self.use_keys();
+        }
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             // foca refuses timers of a past life; they are of no interest to anyone.
             let _stale = self.foca.handle_timer(entry.remove(), &mut self.runtime);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use crds::model::ids::{MacAddr, ServiceKey};
+use crds::model::ids::ServiceKey;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -77,7 +77,7 @@ struct State {
     mesh_socket: Option<MeshSocket>,
     knocks: u64,
     services: Standings,
-    conflicts: BTreeMap<(IpAddr, MacAddr), u64>,
+    conflicts: BTreeMap<IpAddr, u64>,
     checks: Checks,
     /// Why interfaces are not used, for each of them.
     unused: Vec<&'static str>,
@@ -154,6 +154,7 @@ impl Metrics {
             | Event::Recorded(_)
             | Event::Speakers(_) => self.updates.inc(),
             Event::Links(_)
+            | Event::Refused(_)
             | Event::Datagram(_)
             | Event::Frame { .. }
             | Event::Heard(_)
@@ -202,14 +203,14 @@ impl Metrics {
         });
     }
 
-    /// The host with `mac` was found to answer for `address`, too.
-    pub fn count_conflict(&self, address: IpAddr, mac: MacAddr) {
-        self.with(|state| *state.conflicts.entry((address, mac)).or_default() += 1);
+    /// Another host was found to answer for `address`, too.
+    pub fn count_conflict(&self, address: IpAddr) {
+        self.with(|state| *state.conflicts.entry(address).or_default() += 1);
     }
 
     /// Forgets the conflicts about addresses that nobody has any more.
     pub fn retain_conflicts(&self, is_kept: impl Fn(IpAddr) -> bool) {
-        self.with(|state| state.conflicts.retain(|(address, _), _| is_kept(*address)));
+        self.with(|state| state.conflicts.retain(|address, _| is_kept(*address)));
     }
 
     /// These interfaces are not used.

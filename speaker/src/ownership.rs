@@ -15,6 +15,7 @@
 pub mod book;
 pub mod claim;
 pub mod life;
+pub mod part;
 pub mod statement;
 pub mod watch;
 pub mod word;

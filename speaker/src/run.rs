@@ -48,13 +48,14 @@ use crate::watch;
 mod conflicts;
 mod drive;
 mod journal;
+mod keys;
 mod memory;
 mod owner;
 mod shell;
 mod sources;
 
 use conflicts::Conflicts;
-use drive::drive;
+use drive::{Incoming, drive};
 use memory::Memory;
 use owner::owner;
 use shell::Shell;
@@ -177,9 +178,13 @@ pub async fn run(config: Config) -> Result<(), Error> {
         knocked: BTreeSet::new(),
     };
     let memory = Memory::new(config.state_dir.clone());
+    let (changed, keys) = mpsc::channel(1);
+    if let Some(MeshConfig { keys, key_folder, .. }) = config.mesh.clone() {
+        spawn(&mut tasks, "keys", keys::follow(key_folder, keys, changed));
+    }
     let engine = Engine::new(settings(&config), clock.now());
     tokio::select! {
-        () = drive(engine, shell, memory, incoming, clock, waiting) => Ok(()),
+        () = drive(engine, shell, memory, Incoming { events: incoming, keys }, clock, waiting) => Ok(()),
         Some(ended) = tasks.join_next() => match ended {
             Ok(Ok(task)) => Err(Error::Ended(task)),
             Ok(Err(error)) => Err(error),

@@ -9,6 +9,7 @@ use crds::names::{ALLOCATED_FROM_POOL, CLAIM, DRAIN, l2_status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::facts::{NodeFacts, Order, Recorded, ServiceFacts, SliceFacts, SpeakerFacts, Traffic};
+use crate::limits;
 use crate::objects::{Endpoint, EndpointSlice, Node, Pod, Service};
 
 /// The label that ties an EndpointSlice to its Service.
@@ -129,10 +130,10 @@ pub fn subject(metadata: &ObjectMeta) -> Option<ServiceKey> {
 }
 
 /// The number of the claim that a ServiceL2Status was written under; zero if it does not say, as
-/// those that MetalLB wrote.
+/// those that MetalLB wrote, or says what no claim can have come to.
 pub fn claim(metadata: &ObjectMeta) -> u64 {
     let claim = metadata.annotations.as_ref().and_then(|annotations| annotations.get(CLAIM));
-    claim.and_then(|claim| claim.parse().ok()).unwrap_or_default()
+    claim.and_then(|claim| claim.parse().ok()).filter(|it| *it <= limits::CLAIM).unwrap_or_default()
 }
 
 /// What matters of a Speaker object. Orders about something that is no address are left out.

@@ -98,6 +98,10 @@ const LONG: &[(&str, &str)] = &[
         "rollout::nor_do_three_with_addresses_of_both_families_that_change_the_key",
     ),
     (
+        "rollout::nor_does_a_key_that_is_changed_in_one_step_and_followed",
+        "rollout::nor_do_three_with_addresses_of_both_families_that_change_the_key",
+    ),
+    (
         "scale::a_thousand_services_get_addresses_at_once_and_then_nothing_is_written",
         "scale::hundreds_of_services_get_addresses_at_once_and_then_nothing_is_written",
     ),

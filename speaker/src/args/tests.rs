@@ -106,6 +106,8 @@ fn a_type_of_bgp_is_warned_of_unless_it_is_the_one_without_frr() {
 fn mistakes_name_the_flag() {
     for (args, expected) in [
         (&["--ml-bindaddr=x", "--ml-labels=a=b"][..], "--ml-bindaddr: \"x\" is not an IP address"),
+        (&["--ml-bindaddr=0.0.0.0", "--ml-labels=a=b"], "to reach this one at 0.0.0.0, and cannot"),
+        (&["--ml-bindaddr=::", "--ml-labels=a=b"], "--ml-bindaddr: other speakers are told"),
         (&["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b"], "--ml-secret-key-path: is needed"),
         (
             &["--ml-bindaddr=192.0.2.1", "--ml-labels=a=b", "--ml-secret-key-path=/nonexistent"],

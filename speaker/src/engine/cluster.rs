@@ -71,6 +71,11 @@ impl Cluster {
         }
     }
 
+    /// The labels of `node`, if there is such a node.
+    pub(super) fn labels(&self, node: &NodeName) -> Option<&Labels> {
+        self.nodes.get(node).map(|facts| &facts.labels)
+    }
+
     /// The kinds that have not been delivered yet.
     pub(super) fn missing(&self) -> impl Iterator<Item = &'static str> {
         self.missing.iter().map(|kind| kind.name())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crds::model::ids::MacAddr;
 
 use super::effect::Conflict;
+use crate::limits;
 use crate::moment::Moment;
 
 /// DEFEND_INTERVAL of RFC 5227 section 1.1.
@@ -31,11 +32,24 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    /// Notes `conflict`; whether it is news.
+    /// Notes `conflict`; whether it is news. It is none that a host is heard on another link than before,
+    /// nor that there are even more of them than can be told of.
     pub(super) fn note(&mut self, conflict: &Conflict, now: Moment) -> bool {
         let key = (conflict.address, conflict.mac);
-        let before = self.known.insert(key, (conflict.clone(), now));
-        before.is_none_or(|(before, _)| before != *conflict)
+        if let Some((before, heard)) = self.known.get_mut(&key) {
+            *heard = now;
+            let same = Conflict { link: before.link, ..conflict.clone() };
+            let is_news = *before != same;
+            *before = same;
+            return is_news;
+        }
+        let every = (conflict.address, MacAddr::ZERO)..=(conflict.address, MacAddr::BROADCAST);
+        let is_one_too_many = self.known.len() >= limits::CONFLICTS
+            || self.known.range(every).count() >= limits::CONFLICTS_PER_ADDRESS;
+        if !is_one_too_many {
+            self.known.insert(key, (conflict.clone(), now));
+        }
+        !is_one_too_many
     }
 
     /// A member's MAC was heard for `address`, to which it has no claim. The claim may be on its way,
@@ -79,5 +93,49 @@ impl Conflicts {
     /// When the next of them may be over.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         self.known.values().map(|(_, heard)| *heard + FORGOTTEN).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::model::ids::IfIndex;
+
+    use super::*;
+
+    fn conflict(address: u32, mac: u32) -> Conflict {
+        let [a, b, c, d] = mac.to_be_bytes();
+        Conflict {
+            address: IpAddr::from(address.to_be_bytes()),
+            mac: MacAddr([2, 0, a, b, c, d]),
+            link: IfIndex(2),
+            served: true,
+            member: None,
+        }
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_stranger_who_makes_up_hosts_fills_nothing() {
+        let mut conflicts = Conflicts::default();
+        let news = (0..20_000).filter(|mac| conflicts.note(&conflict(1, *mac), at(1))).count();
+        assert_eq!((news, conflicts.all().len()), (limits::CONFLICTS_PER_ADDRESS, news));
+        let all = (2..20_000).filter(|n| conflicts.note(&conflict(*n, *n), at(1))).count();
+        assert_eq!(all + news, limits::CONFLICTS);
+        assert_eq!(conflicts.all().len(), limits::CONFLICTS);
+        // When they are silent there is room again.
+        conflicts.sweep(at(1) + FORGOTTEN, |_| true);
+        assert!(conflicts.note(&conflict(1, 7), at(400)));
+    }
+
+    #[test]
+    fn a_host_that_is_heard_on_two_links_is_told_of_once() {
+        let mut conflicts = Conflicts::default();
+        let on = |link| Conflict { link: IfIndex(link), ..conflict(1, 9) };
+        let told = [2, 3, 2, 3].map(|link| conflicts.note(&on(link), at(1)));
+        assert_eq!(told, [true, false, false, false]);
+        assert!(conflicts.note(&Conflict { served: false, ..on(2) }, at(2)), "something changed");
     }
 }

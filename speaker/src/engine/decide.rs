@@ -27,6 +27,7 @@ impl Engine {
             let electorate = self.cluster.electorate();
             let orders = self.orders();
             let mut fresh = Standings::new();
+            self.heirs.count_anew();
             let (Some(config), Some(ports)) = (&self.config, &self.ports) else { return };
             if let Some(peers) = &mut self.peers {
                 let mut turn = Turn {
@@ -38,7 +39,7 @@ impl Engine {
                     peers,
                     pending: &mut self.pending,
                     heirs: &mut self.heirs,
-                    recorded: &self.recorded,
+                    recorded: self.records.best(),
                     served: &self.served,
                     orders: &orders,
                     now,

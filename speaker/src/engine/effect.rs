@@ -64,7 +64,8 @@ pub struct Conflict {
 /// Something to be done, in the order given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// Answer on exactly these links.
+    /// Answer on exactly these links, and go on trying to where that is refused; told by
+    /// [`Event::Refused`](super::Event::Refused).
     Ports(Vec<PortSpec>),
     /// These interfaces are not used now, though somebody may expect it, and why not; for logs and
     /// metrics.

@@ -26,6 +26,9 @@ pub enum Event {
     Peers(BTreeSet<SocketAddr>),
     /// This node's interfaces; always complete.
     Links(Vec<LinkFacts>),
+    /// The links whose sockets cannot be opened at present, and why; always complete. They are tried again
+    /// without being asked for.
+    Refused(BTreeMap<IfIndex, String>),
     /// Who announced each Service by the API's record, by the record's own name. It moves nothing:
     /// it only says who goes first where nobody answers for an address.
     Recorded(Change<String, Recorded>),

@@ -67,7 +67,7 @@ impl Engine {
     /// Whether clients know `address`, though nobody of us has claimed it: another program announced
     /// it, by the API's record, or we did before we all were restarted.
     fn has_served(&self, address: &IpAddr) -> bool {
-        let of_another = |service| self.recorded.get(service).is_some_and(|it| !it.is_ours);
+        let of_another = |service| self.records.best().get(service).is_some_and(|it| !it.is_ours);
         self.served.contains_key(address) || self.cluster.services_at(address).any(of_another)
     }
 

@@ -21,6 +21,9 @@ pub(super) struct Heirs {
     chosen: BTreeMap<IpAddr, Choice>,
     /// How many addresses of each lost member each heir was given; `None`: that nobody had.
     given: BTreeMap<Option<NodeName>, BTreeMap<NodeName, usize>>,
+    /// How many addresses each candidate holds that a lost member does not, as of now: counted once for all
+    /// groups that are decided about together.
+    loads: BTreeMap<NodeName, BTreeMap<NodeName, usize>>,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,11 @@ struct Choice {
 }
 
 impl Heirs {
+    /// What the candidates hold may have changed since.
+    pub(super) fn count_anew(&mut self) {
+        self.loads.clear();
+    }
+
     /// The heir of `group` among `candidates`, all of them able; `lost` is who had it.
     pub(super) fn choose(
         &mut self,
@@ -47,20 +55,12 @@ impl Heirs {
             }
             self.forget(key);
         }
-        let given = self.given.get(&lost.cloned());
-        let load = |candidate: &Candidate<'_>| {
-            // New groups come in any order, to each in another: for them only the lot is the same
-            // everywhere, and the plan evens out what that leaves uneven.
-            if lost.is_none() {
-                return 0;
-            }
-            let given = given.and_then(|given| given.get(candidate.node)).copied().unwrap_or(0);
-            // What it has of the lost one already is in `given`.
-            own_load(book, candidate.node, lost) + given
-        };
         let ranked = candidates.iter().map(|candidate| {
             let Candidate { served, weight, lot, node } = *candidate;
-            ((served, weight, Reverse(load(candidate)), lot, Reverse(node)), node)
+            // New groups come in any order, to each in another: for them only the lot is the same
+            // everywhere, and the plan evens out what that leaves uneven.
+            let load = lost.map_or(0, |lost| self.load(node, lost, book));
+            ((served, weight, Reverse(load), lot, Reverse(node)), node)
         });
         let heir = ranked.max()?.1.clone();
         let addresses = group.addresses.len();
@@ -69,6 +69,23 @@ impl Heirs {
         let choice = Choice { lost: lost.cloned(), heir: heir.clone(), addresses };
         self.chosen.insert(*key, choice);
         Some(heir)
+    }
+
+    /// How many addresses `node` has, those of `lost` that it was given among them.
+    fn load(&mut self, node: &NodeName, lost: &NodeName, book: &Book) -> usize {
+        let given = self.given.get(&Some(lost.clone())).and_then(|given| given.get(node));
+        let given = given.copied().unwrap_or(0);
+        if !self.loads.contains_key(lost) {
+            self.loads.insert(lost.clone(), BTreeMap::new());
+        }
+        let Some(loads) = self.loads.get_mut(lost) else { return given };
+        // What it has of the lost one already is in `given`.
+        let own = loads.get(node).copied().unwrap_or_else(|| {
+            let own = own_load(book, node, lost);
+            loads.insert(node.clone(), own);
+            own
+        });
+        own + given
     }
 
     /// The groups that have an heir.
@@ -98,9 +115,9 @@ impl Heirs {
 }
 
 /// How many addresses `node` holds that are not `lost`'s as well.
-fn own_load(book: &Book, node: &NodeName, lost: Option<&NodeName>) -> usize {
+fn own_load(book: &Book, node: &NodeName, lost: &NodeName) -> usize {
     let load = book.load(node);
-    let Some(lost) = lost.and_then(|lost| book.of(lost)) else { return load };
+    let Some(lost) = book.of(lost) else { return load };
     let Some(statement) = book.of(node) else { return load };
     // The smaller of the two is walked through.
     let (few, many) = if statement.holdings.len() < lost.holdings.len() {

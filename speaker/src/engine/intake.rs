@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crds::model::ids::NodeName;
+use crds::model::ids::{IfIndex, NodeName};
 use crds::model::range::AddressRange;
 
 use super::Engine;
 use super::effect::Effect;
 use super::event::{Change, Event, Kind};
 use crate::announce::desired::PortSpec;
-use crate::facts::{NodeFacts, Order, Recorded, SpeakerFacts};
-use crate::link::{LinkFacts, eligible};
+use crate::facts::{NodeFacts, Order, SpeakerFacts};
+use crate::link::{Ineligible, LinkFacts, eligible};
 use crate::moment::Moment;
 
 impl Engine {
@@ -35,9 +35,10 @@ impl Engine {
                     members.set_peers(peers);
                 }
             }
-            Event::Recorded(change) => self.record(change),
+            Event::Recorded(change) => self.records.take(change),
             Event::Speakers(change) => self.speakers(change, now),
-            Event::Links(links) => self.links(&links, now, effects),
+            Event::Links(links) => self.links(links, now, effects),
+            Event::Refused(refused) => self.refused(refused, now),
             Event::Datagram(bytes) => {
                 self.peers.iter_mut().for_each(|peers| peers.datagram(&bytes, now, effects));
             }
@@ -83,27 +84,6 @@ impl Engine {
         }
     }
 
-    fn record(&mut self, change: Change<String, Recorded>) {
-        match change {
-            Change::Replace(all) => self.records = Some(all),
-            Change::Set(name, record) => {
-                self.records.get_or_insert_default().insert(name, record);
-            }
-            Change::Remove(name) => {
-                self.records.get_or_insert_default().remove(&name);
-            }
-        }
-        self.recorded.clear();
-        for record in self.records.iter().flat_map(BTreeMap::values) {
-            let rank = |record: &Recorded| (record.is_ours, record.claim);
-            let best = self.recorded.entry(record.service.clone());
-            let best = best.or_insert_with(|| record.clone());
-            if rank(best) < rank(record) {
-                *best = record.clone();
-            }
-        }
-    }
-
     fn speakers(&mut self, change: Change<NodeName, SpeakerFacts>, now: Moment) {
         match change {
             Change::Replace(all) => self.speakers = all,
@@ -130,30 +110,61 @@ impl Engine {
         mine.filter(|order| order.epoch == epoch).cloned().collect()
     }
 
-    fn links(&mut self, links: &[LinkFacts], now: Moment, effects: &mut Vec<Effect>) {
-        let mut ports = Vec::new();
-        let mut unfit = BTreeMap::new();
-        for link in links {
-            let (index, name) = (link.index, link.name.clone());
-            match eligible(link, &self.settings.exclusions) {
-                Ok(mac) => {
-                    let v6 = link.addresses.iter().any(ipnetwork::IpNetwork::is_ipv6);
-                    ports.push(PortSpec { index, name, mac, v6 });
-                }
-                Err(why) => {
-                    unfit.insert(name, why);
-                }
-            }
+    /// These are the node's interfaces.
+    fn links(&mut self, links: Vec<LinkFacts>, now: Moment, effects: &mut Vec<Effect>) {
+        let is_eligible = |link: &&LinkFacts| eligible(link, &self.settings.exclusions).is_ok();
+        let before = self.links.as_ref().map(|links| self.eligible(links));
+        let after = self.eligible(&links);
+        if before.as_ref() != Some(&after) {
+            effects.push(Effect::Ports(after));
         }
-        self.unused.set(unfit);
+        // What was refused of a link says nothing of the one that comes after it.
+        let there: BTreeSet<IfIndex> =
+            links.iter().filter(is_eligible).map(|link| link.index).collect();
+        self.refused.retain(|index, _| there.contains(index));
+        self.links = Some(links);
+        self.use_links(now);
+    }
+
+    /// These cannot be used, though by all that can be seen from outside they could.
+    fn refused(&mut self, refused: BTreeMap<IfIndex, String>, now: Moment) {
+        if self.refused != refused {
+            self.refused = refused;
+            self.use_links(now);
+        }
+    }
+
+    /// The links that can carry announcements by what the kernel tells of them.
+    fn eligible(&self, links: &[LinkFacts]) -> Vec<PortSpec> {
+        let port = |link: &LinkFacts| {
+            let mac = eligible(link, &self.settings.exclusions).ok()?;
+            let v6 = link.addresses.iter().any(ipnetwork::IpNetwork::is_ipv6);
+            Some(PortSpec { index: link.index, name: link.name.clone(), mac, v6 })
+        };
+        let mut ports: Vec<PortSpec> = links.iter().filter_map(port).collect();
         ports.sort_by_key(|port| port.index);
+        ports
+    }
+
+    /// Uses the links that can be used, and no others.
+    fn use_links(&mut self, now: Moment) {
+        let Some(links) = self.links.take() else { return };
+        let mut ports = self.eligible(&links);
+        ports.retain(|port| !self.refused.contains_key(&port.index));
+        let unfit = links.iter().filter_map(|link| {
+            let refused = self.refused.get(&link.index).cloned();
+            let refused = refused.map(|error| Ineligible::Refused { error });
+            let why = eligible(link, &self.settings.exclusions).err().or(refused)?;
+            Some((link.name.clone(), why))
+        });
+        self.unused.set(unfit.collect());
         if let Some(peers) = &mut self.peers {
-            peers.set_links(&ports, links);
+            peers.set_links(&ports, &links);
         }
+        self.links = Some(links);
         if self.ports.as_ref() == Some(&ports) {
             return;
         }
-        effects.push(Effect::Ports(ports.clone()));
         self.ports = Some(ports);
         self.unused.touch();
         // Names may stand for other links now, and what is answered everywhere appears on new ones.

@@ -23,7 +23,7 @@ use crate::ownership::book::Book;
 use crate::ownership::life::{Life, Lives};
 use crate::ownership::statement::{Head, Phase};
 use crate::ownership::watch::Watch;
-use crate::ownership::word::{Letter, Word};
+use crate::ownership::word::{Letter, Whom, Word};
 
 mod arrivals;
 mod beliefs;
@@ -140,6 +140,10 @@ impl Peers {
         &self.mesh
     }
 
+    pub(super) const fn mesh_mut(&mut self) -> &mut Mesh {
+        &mut self.mesh
+    }
+
     pub(super) const fn book(&self) -> &Book {
         &self.book
     }
@@ -155,8 +159,7 @@ impl Peers {
 
     /// Whether enough is known of the others to act upon.
     pub(super) fn is_settled(&self, now: Moment) -> bool {
-        let there =
-            |(_, life): &(&NodeName, Life)| matches!(life, Life::Present | Life::Suspected(_));
+        let there = |(_, life): &(&NodeName, Life)| matches!(life, Life::Present | Life::Suspected);
         let there = self.lives.iter().filter(there).map(|(node, _)| node);
         self.mesh.is_settled(now) && self.sync.is_done(there, now)
     }
@@ -177,11 +180,16 @@ impl Peers {
 
     /// The node `name` was deleted: nothing is expected of it any more, unless it is there.
     pub(super) fn forget(&mut self, name: &NodeName) {
-        if matches!(self.lives.of(name), Life::Present | Life::Suspected(_)) {
+        if matches!(self.lives.of(name), Life::Present | Life::Suspected) {
             return;
         }
         self.lives.forget(name);
         self.paths.forget(name);
+        self.hearsay.forget(name);
+        self.returns.forget(name);
+        self.contacts.forget(name);
+        self.sync.forget(name);
+        self.deputised.remove(name);
         self.touched.addresses.extend(self.book.forget(name));
         self.touched.members.insert(name.clone());
     }
@@ -203,8 +211,7 @@ impl Peers {
             self.tell(&from, Word::Want(node), effects);
         }
         if let Some(node) = self.sync.digest_due(&self.lives, now) {
-            let known = self.book.digest(&self.lives);
-            self.tell(&node, Word::Digest { known, reply: false }, effects);
+            self.tell_digest(&node, false, effects);
         }
         self.inquire_again(now, effects);
         self.welcome(effects);
@@ -247,8 +254,16 @@ impl Peers {
         others.into_iter().flatten().min()
     }
 
-    fn letter_from_us(&self, word: Word) -> Letter {
+    /// A letter to `to`, or to everybody.
+    fn letter_from_us(&self, to: Option<Whom>, word: Word) -> Letter {
         let head = &self.book.mine().head;
-        Letter { from: head.node.clone(), started: head.started, word }
+        Letter { from: head.node.clone(), started: head.started, to, word }
+    }
+
+    /// The life of `node` that is written to: its newest. Nothing is known of one that was never heard.
+    fn addressee(&self, node: &NodeName) -> Option<Whom> {
+        let started = self.book.head(node).map(|head| head.started);
+        let started = started.max(self.mesh.member(node).map(|member| member.started))?;
+        Some(Whom { node: node.clone(), started })
     }
 }

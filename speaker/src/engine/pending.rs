@@ -50,6 +50,8 @@ struct Affair {
     ownerless: Option<Moment>,
     /// Whoever announced it last is waited for.
     expecting: bool,
+    /// Its owner has none of the interfaces that are named for it, and waits for somebody who has.
+    unable: bool,
     probe: Option<Probe>,
     offer: Option<(NodeName, Moment)>,
     spurned: BTreeMap<NodeName, Moment>,
@@ -61,10 +63,16 @@ impl Pending {
         if let Some(affair) = self.groups.get_mut(key) {
             affair.ownerless = None;
             affair.expecting = false;
+            affair.unable = false;
             if affair.probe.is_none() && affair.offer.is_none() {
                 self.groups.remove(key);
             }
         }
+    }
+
+    /// The owner of the group of `key` cannot answer for it.
+    pub(super) fn is_unable(&mut self, key: &IpAddr) {
+        self.groups.entry(*key).or_default().unable = true;
     }
 
     /// Since when nobody owns the group of `key`: now, if that is news.
@@ -163,7 +171,8 @@ impl Pending {
 
     /// The groups that wait for an owner, or for a successor.
     pub(super) fn restless(&self) -> Vec<IpAddr> {
-        let waits = |affair: &Affair| affair.ownerless.is_some() || affair.offer.is_some();
+        let waits =
+            |affair: &Affair| affair.ownerless.is_some() || affair.offer.is_some() || affair.unable;
         self.groups.iter().filter(|(_, affair)| waits(affair)).map(|(key, _)| *key).collect()
     }
 

@@ -115,7 +115,7 @@ impl Engine {
     /// Whether it is known who announced what, or has been waited for long enough: it says only who
     /// goes first, and no speaker may be silent because it cannot be read.
     fn has_records(&mut self, now: Moment) -> bool {
-        self.records.is_some() || now >= *self.begins_by.get_or_insert(now + RECORDS)
+        self.records.is_listed() || now >= *self.begins_by.get_or_insert(now + RECORDS)
     }
 
     /// Everything is known but what the others say: asks them, and begins when they have said it.
@@ -136,7 +136,7 @@ impl Engine {
     /// Begins to work, with what this node held in a former life and nobody else has claimed since.
     fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Active;
-        for record in self.recorded.values() {
+        for record in self.records.best().values() {
             for address in self.cluster.addresses_of(&record.service) {
                 *self.served.entry(*address).or_default() |= record.is_ours;
             }

@@ -152,14 +152,22 @@ impl Turn<'_> {
             self.electorate.candidates(group.hash, ballots).collect();
         let is_fit = candidates.iter().any(|candidate| *candidate.node == me) && self.can_serve();
         let leaves_for_good = self.is_leaving() && !self.settings.deputies;
-        let is_whole = self.peers.book().mine().head.whole;
-        let successor = if is_fit && !is_whole && !self.is_leaving() {
+        let has_interface = self.has_interface(&me, ballots);
+        if !has_interface {
+            group.addresses.first().inspect(|key| self.pending.is_unable(key));
+        }
+        let successor = if !is_fit || leaves_for_good {
+            self.heir(group, ballots, Some(&me), None)
+        } else if self.is_leaving() {
+            self.ordered(group, held, ballots, &candidates)
+        } else if !has_interface {
+            let heir = self.heir(group, ballots, Some(&me), None);
+            heir.filter(|heir| self.has_interface(heir, ballots))
+        } else if !self.is_whole(&me) {
             let heir = self.heir(group, ballots, Some(&me), None);
             heir.filter(|heir| self.is_whole(heir))
-        } else if is_fit && !leaves_for_good {
-            self.ordered(group, held, &candidates)
         } else {
-            self.heir(group, ballots, Some(&me), None)
+            self.ordered(group, held, ballots, &candidates)
         };
         let intent = self.cluster.intent(&me);
         match successor {
@@ -203,13 +211,17 @@ impl Turn<'_> {
             let mut claims = self.peers.book().claims(address);
             claims.any(|claim| *claim.node == owner && claim.held.rank == Rank::Lapsed)
         });
-        let is_missed = matches!(life, Life::Suspected(_) | Life::Away)
+        let is_missed = matches!(life, Life::Suspected | Life::Away)
             || (phase == Some(Phase::Leaving) || has_lapsed) && life != Life::Hidden;
         if !is_missed {
             group.addresses.first().inspect(|key| self.has_owner(key));
             return self.silent(group, owner);
         }
-        if life == Life::Away && self.is_over(group, ballots, &owner) {
+        // Its agent works and has nothing to answer on: it will not claim anew what it has lapsed.
+        let is_deaf = self.peers.book().of(&owner).is_some_and(|statement| {
+            statement.head.phase == Phase::Ready && statement.head.links.is_empty()
+        });
+        if is_deaf || life == Life::Away && self.is_over(group, ballots, &owner) {
             return self.inherit(group, ballots, Some(&owner), true);
         }
         group.addresses.first().inspect(|key| self.pending.has_owner(key));

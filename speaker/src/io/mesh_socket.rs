@@ -9,9 +9,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use crate::engine::Event;
+use crate::limits;
+use crate::mesh::timing;
 
 /// Larger than any datagram of ours; a longer one is cut off and will not open.
 const RECEIVE_LEN: usize = 2_048;
+const _: () = assert!(RECEIVE_LEN > limits::MESSAGE && RECEIVE_LEN > timing::LONGEST_DATAGRAM);
 
 /// The socket; cheap to clone.
 #[derive(Debug, Clone)]

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::model::ids::{IfIndex, MacAddr};
 use crds::model::range::AddressRange;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::deadline::Deadline;
@@ -19,6 +21,10 @@ use super::port::{Port, Programs};
 use crate::announce::desired::{Desired, PortSpec, groups};
 use crate::announce::table::{Entry, Table};
 use crate::engine::Event;
+
+/// How soon a socket that was refused is tried again, at first and at most.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+const TRY_AGAIN_LATER: Duration = Duration::from_secs(30);
 
 /// An open port and its name.
 #[derive(Debug, Clone)]
@@ -31,6 +37,16 @@ pub struct Named {
     pub frames: Arc<FramePort>,
 }
 
+/// A link whose socket could not be opened.
+#[derive(Debug)]
+struct Refused {
+    /// The kernel's reason.
+    error: String,
+    /// It is tried again then, and after that so much later.
+    due: Instant,
+    pause: Duration,
+}
+
 /// All open ports. Closing one is dropping it.
 #[derive(Debug)]
 pub struct Ports {
@@ -40,6 +56,9 @@ pub struct Ports {
     ranges: Vec<AddressRange>,
     specs: Vec<PortSpec>,
     open: BTreeMap<IfIndex, (Named, [AbortOnDropHandle<()>; 2])>,
+    refused: BTreeMap<IfIndex, Refused>,
+    /// Which of these were told last.
+    told: BTreeMap<IfIndex, String>,
     /// The IPv6 addresses answered for, which must be listened for.
     v6: Desired,
     groups: Groups,
@@ -60,6 +79,8 @@ impl Ports {
             ranges: Vec::new(),
             specs: Vec::new(),
             open: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            told: BTreeMap::new(),
             v6: Desired::new(),
             groups: Groups::default(),
         }
@@ -76,6 +97,7 @@ impl Ports {
             }
             keep
         });
+        self.refused.retain(|index, _| wanted(index));
         self.specs = specs;
         self.refresh();
         self.listen();
@@ -97,6 +119,27 @@ impl Ports {
     pub fn set_ranges(&mut self, ranges: Vec<AddressRange>) {
         self.ranges = ranges;
         self.refresh();
+    }
+
+    /// The links that are wanted and refused, with the kernel's reasons, where that is news.
+    pub fn refused(&mut self) -> Option<BTreeMap<IfIndex, String>> {
+        let refused = self.refused.iter().map(|(index, it)| (*index, it.error.clone()));
+        let refused: BTreeMap<IfIndex, String> = refused.collect();
+        (self.told != refused).then(|| {
+            self.told.clone_from(&refused);
+            refused
+        })
+    }
+
+    /// When refused links are tried again next.
+    pub fn next_try(&self) -> Option<Instant> {
+        self.refused.values().map(|it| it.due).min()
+    }
+
+    /// Tries again what was refused, and is due.
+    pub fn try_again(&mut self) {
+        self.refresh();
+        self.listen();
     }
 
     /// Sends a gratuitous `frame` on `link`; whether the kernel took it. Past the deadline it is
@@ -139,9 +182,16 @@ impl Ports {
             let programs = Programs::compile(&self.ranges, *index, *mac);
             if let Some((named, _)) = self.open.get_mut(index) {
                 named.name.clone_from(name);
-                if let Err(error) = named.port.update(*mac, &programs) {
-                    tracing::error!(interface = name, %error, "cannot update the packet socket");
+                match named.port.update(*mac, &programs) {
+                    Ok(()) => continue,
+                    // Deaf to something that it should hear: better none than half of one.
+                    Err(error) => {
+                        tracing::error!(interface = name, %error, "the filter of a packet socket is refused");
+                        self.open.remove(index);
+                    }
                 }
+            }
+            if self.refused.get(index).is_some_and(|refused| refused.due > Instant::now()) {
                 continue;
             }
             match open(spec, &programs) {
@@ -153,10 +203,23 @@ impl Ports {
                     );
                     let tasks = self.spawn(named.clone());
                     self.open.insert(*index, (named, tasks));
+                    self.refused.remove(index);
                 }
-                // The link may have gone since; netlink will tell.
                 Err(error) => {
-                    tracing::error!(interface = name, %error, "cannot open a packet socket");
+                    let error = error.to_string();
+                    let before = self.refused.get(index);
+                    if before.is_none_or(|before| before.error != error) {
+                        tracing::error!(
+                            event = "socketRefused",
+                            interface = name,
+                            %error,
+                            "cannot open a packet socket: nothing is answered here, trying again"
+                        );
+                    }
+                    let pause = before.map_or(TRY_AGAIN, |before| before.pause * 2);
+                    let pause = pause.min(TRY_AGAIN_LATER);
+                    let due = Instant::now() + pause;
+                    self.refused.insert(*index, Refused { error, due, pause });
                 }
             }
         }

@@ -21,11 +21,14 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 
 /// The protocol version that is spoken here.
-pub const VERSION: u8 = 1;
-/// What this release can do beyond version 1.
+pub const VERSION: u8 = 2;
+/// What this release can do beyond version 2.
 pub const FEATURES: u32 = 0;
 
 const HEADER: usize = 29;
+const TAG: usize = 16;
+/// Bytes of a frame besides its body.
+pub const OVERHEAD: usize = HEADER + TAG;
 const NONCE: std::ops::Range<usize> = 5..HEADER;
 /// Senders whose counters are remembered. Far more than there are speakers; only the holder of
 /// the key can make an entry at all.
@@ -35,7 +38,7 @@ const REMEMBERED: usize = 4_096;
 pub type Instance = [u8; 16];
 
 /// The secret that all speakers of a cluster share.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(Key);
 
 impl SecretKey {
@@ -59,7 +62,7 @@ impl std::fmt::Debug for SecretKey {
 /// The keys of one speaker: it seals with one, and opens what was sealed with that or with another.
 /// So a cluster changes its key while all hear one another: first everybody learns to open with the new
 /// one, then everybody seals with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keyring {
     seals: SecretKey,
     also_opens: Option<SecretKey>,
@@ -69,6 +72,16 @@ impl Keyring {
     /// Seals with `seals`, and opens frames of `also_opens` too.
     pub fn new(seals: SecretKey, also_opens: Option<SecretKey>) -> Self {
         Self { seals, also_opens }
+    }
+
+    /// The one that seals.
+    pub const fn sealing(&self) -> &SecretKey {
+        &self.seals
+    }
+
+    /// All that open.
+    pub fn all(&self) -> impl Iterator<Item = &SecretKey> {
+        std::iter::once(&self.seals).chain(&self.also_opens)
     }
 }
 
@@ -91,10 +104,15 @@ impl Sealer {
         Self { cipher: XChaCha20Poly1305::new(&keys.seals.0), instance, counter: 0 }
     }
 
+    /// Seals with `key` from now on.
+    pub fn set_key(&mut self, key: &SecretKey) {
+        self.cipher = XChaCha20Poly1305::new(&key.0);
+    }
+
     /// The frame that carries `body`.
     pub fn seal(&mut self, body: &[u8]) -> Vec<u8> {
         self.counter += 1;
-        let mut frame = Vec::with_capacity(HEADER + body.len() + 16);
+        let mut frame = Vec::with_capacity(OVERHEAD + body.len());
         frame.push(VERSION);
         frame.extend(FEATURES.to_be_bytes());
         frame.extend(self.instance);
@@ -123,14 +141,20 @@ pub enum Rejected {
 pub struct Opener {
     ciphers: Vec<XChaCha20Poly1305>,
     senders: BTreeMap<Instance, Window>,
+    /// How many frames were opened.
+    opened: u64,
 }
 
 impl Opener {
     /// An opener of frames sealed with any of `keys`.
     pub fn new(keys: &Keyring) -> Self {
-        let all = std::iter::once(&keys.seals).chain(&keys.also_opens);
-        let ciphers = all.map(|key| XChaCha20Poly1305::new(&key.0)).collect();
-        Self { ciphers, senders: BTreeMap::new() }
+        let ciphers = keys.all().map(|key| XChaCha20Poly1305::new(&key.0)).collect();
+        Self { ciphers, senders: BTreeMap::new(), opened: 0 }
+    }
+
+    /// Opens frames sealed with these from now on, and no others.
+    pub fn set_keys<'a>(&mut self, keys: impl Iterator<Item = &'a SecretKey>) {
+        self.ciphers = keys.map(|key| XChaCha20Poly1305::new(&key.0)).collect();
     }
 
     /// The body of `frame`.
@@ -150,13 +174,15 @@ impl Opener {
         let body = self.ciphers.iter().find_map(open).ok_or(Rejected::Unsealed)?;
         let (instance, counter) = sender(header);
         if !self.senders.contains_key(&instance) && self.senders.len() >= REMEMBERED {
-            self.senders.pop_first();
+            // Whoever has been silent for longest has most likely ended.
+            let silent = self.senders.iter().min_by_key(|(_, window)| window.last);
+            let silent = silent.map(|(instance, _)| *instance);
+            silent.and_then(|instance| self.senders.remove(&instance));
         }
-        if self.senders.entry(instance).or_default().admit(counter) {
-            Ok(body)
-        } else {
-            Err(Rejected::Replayed)
-        }
+        self.opened += 1;
+        let window = self.senders.entry(instance).or_default();
+        window.last = self.opened;
+        if window.admit(counter) { Ok(body) } else { Err(Rejected::Replayed) }
     }
 }
 
@@ -181,6 +207,8 @@ struct Window {
     highest: u64,
     /// Bit n: `highest - n` has been seen.
     seen: u64,
+    /// Which of all frames was its last.
+    last: u64,
 }
 
 impl Window {
@@ -225,7 +253,8 @@ mod tests {
         for at in 0..frame.len() {
             let mut changed = frame.clone();
             changed[at] ^= 1;
-            let expected = if at == 0 { Rejected::Version(0) } else { Rejected::Unsealed };
+            let expected =
+                if at == 0 { Rejected::Version(VERSION ^ 1) } else { Rejected::Unsealed };
             assert_eq!(opener.open(&changed), Err(expected), "byte {at}");
         }
         for length in 0..frame.len() {
@@ -268,6 +297,24 @@ mod tests {
             assert_eq!(opener.open(&frames[at]), Err(Rejected::Replayed), "{at}");
         }
         assert_eq!(opener.open(&frames[1]), Err(Rejected::Replayed), "too old to tell");
+    }
+
+    #[test]
+    fn of_too_many_senders_those_are_forgotten_that_are_silent() {
+        let (mut living, mut opener) = pair();
+        let old = living.seal(b"hello");
+        opener.open(&old).unwrap();
+        let key = SecretKey::derive(b"secret").into();
+        for n in 0..2 * REMEMBERED as u64 {
+            let mut instance = [9; 16];
+            instance[..8].copy_from_slice(&n.to_be_bytes());
+            opener.open(&Sealer::new(&key, instance).seal(b"restarted again")).unwrap();
+            if n.is_multiple_of(100) {
+                opener.open(&living.seal(b"still there")).unwrap();
+            }
+        }
+        assert_eq!(opener.senders.len(), REMEMBERED);
+        assert_eq!(opener.open(&old), Err(Rejected::Replayed));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use foca::{Config, PeriodicParams};
 /// The largest frame `foca` makes, so that with our seal it stays under 1,400 bytes: no
 /// fragments on any usual link.
 const MAX_FRAME: NonZeroUsize = NonZeroUsize::new(1_340).unwrap();
+/// Bytes of a sealed datagram of the membership protocol, its kind included, at most.
+pub const LONGEST_DATAGRAM: usize = MAX_FRAME.get() + 1 + super::seal::OVERHEAD;
 
 /// The configuration of the membership protocol, the same on every member.
 pub fn config() -> Config {

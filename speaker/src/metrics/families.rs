@@ -108,9 +108,9 @@ pub(super) fn conflicts(state: &State) -> Result<[Family; 2], prometheus::Error>
         "ferrolb_address_conflicts_total",
         "How often another host was found to answer for an address.",
     );
-    let family = IntCounterVec::new(opts, &["ip", "mac"])?;
-    for ((ip, mac), count) in &state.conflicts {
-        family.with_label_values(&[ip.to_string(), mac.to_string()]).inc_by(*count);
+    let family = IntCounterVec::new(opts, &["ip"])?;
+    for (ip, count) in &state.conflicts {
+        family.with_label_values(&[ip.to_string()]).inc_by(*count);
     }
     let opts = Opts::new(
         "ferrolb_speaker_checks_total",

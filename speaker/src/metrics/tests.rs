@@ -38,7 +38,7 @@ fn series_come_and_go_with_what_they_are_about() {
     metrics.set_members(3, true);
     metrics.config.set(true);
     for _ in 0..2 {
-        metrics.count_conflict([192, 0, 2, 1].into(), MacAddr([2, 0, 0, 0, 0, 9]));
+        metrics.count_conflict([192, 0, 2, 1].into());
     }
     metrics.set_description(&Description {
         state: engine::State::Draining,
@@ -56,7 +56,7 @@ fn series_come_and_go_with_what_they_are_about() {
         "metallb_k8s_client_config_loaded_bool 1",
         "metallb_k8s_client_config_stale_bool 0",
         "ferrolb_speaker_mesh_frames_total{outcome=\"unsealed\"} 0",
-        "ferrolb_address_conflicts_total{ip=\"192.0.2.1\",mac=\"02:00:00:00:00:09\"} 2",
+        "ferrolb_address_conflicts_total{ip=\"192.0.2.1\"} 2",
         "ferrolb_speaker_state{state=\"draining\"} 1",
         "ferrolb_speaker_returns_total 3",
         "ferrolb_speaker_state{state=\"active\"} 0",

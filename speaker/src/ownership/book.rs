@@ -7,7 +7,8 @@ use crds::model::ids::NodeName;
 
 use super::claim::{Claim, Held};
 use super::life::Lives;
-use super::statement::{Assembled, Assembly, Head, Part, Phase, Statement};
+use super::part::{Assembled, Assembly, Part};
+use super::statement::{Head, Phase, Statement};
 use super::word::Entry;
 
 /// Differences up to this many changes are sent; beyond that the whole is shorter to explain.
@@ -28,6 +29,7 @@ pub struct Book {
     /// What changed in `mine` since the last version was sent.
     changes: BTreeMap<IpAddr, Option<Held>>,
     is_changed: bool,
+    same_links: bool,
 }
 
 /// What a part of a statement taught.
@@ -55,6 +57,7 @@ impl Book {
             holders: BTreeMap::new(),
             changes: BTreeMap::new(),
             is_changed: false,
+            same_links: true,
         }
     }
 
@@ -117,6 +120,7 @@ impl Book {
         let before = self.mine.head.clone();
         change(&mut self.mine.head);
         self.is_changed |= self.mine.head != before;
+        self.same_links &= self.mine.head.links == before.links;
     }
 
     /// Changes what this member holds; whether that is a change.
@@ -143,10 +147,12 @@ impl Book {
         self.mine.version += 1;
         self.is_changed = false;
         let changes = std::mem::take(&mut self.changes);
+        let same_links = std::mem::replace(&mut self.same_links, true);
         if self.mine.holdings.len() <= WHOLE_BELOW {
             return self.mine.parts();
         }
-        self.mine.difference(base, changes)
+        let changes = changes.iter().map(|(address, held)| (*address, held.as_ref()));
+        self.mine.difference(base, same_links, changes)
     }
 
     /// Takes a part of somebody's statement.

@@ -11,8 +11,8 @@ use crate::moment::Moment;
 pub enum Life {
     /// Its agent answers.
     Present,
-    /// A watcher misses it, under this nonce; being looked into.
-    Suspected(u64),
+    /// Watchers miss it; being looked into.
+    Suspected,
     /// Its node lives, its agent does not answer.
     Away,
     /// It is heard neither on the wire nor by the mesh, and answers by way of the API: it works,

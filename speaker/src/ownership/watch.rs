@@ -168,7 +168,7 @@ impl Watch {
         }
         for (node, charge) in &mut self.charges {
             match around.lives.of(node) {
-                Life::Present | Life::Suspected(_) => charge.watch(node, around, now, &mut acts),
+                Life::Present | Life::Suspected => charge.watch(node, around, now, &mut acts),
                 Life::Away => charge.watch_node(node, around, now, &mut acts),
                 Life::Gone | Life::Hidden => charge.watch_missing(node, around, now, &mut acts),
             }

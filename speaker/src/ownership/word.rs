@@ -7,7 +7,8 @@
 use crds::model::ids::NodeName;
 use serde::{Deserialize, Serialize};
 
-use super::statement::Part;
+use super::part::Part;
+use crate::limits;
 
 /// A word and who says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Letter {
     pub from: NodeName,
     /// Which of its lives.
     pub started: u64,
+    /// Whom it is for; `None`: for everybody.
+    pub to: Option<Whom>,
     /// What it says.
     pub word: Word,
 }
@@ -43,6 +46,42 @@ pub struct Entry {
     pub gone: bool,
 }
 
+/// A page of which statements the sender knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Some of them.
+    pub known: Vec<Entry>,
+    /// The receiver is to send its own.
+    pub reply: bool,
+    /// Which page.
+    pub page: u16,
+    /// Of how many.
+    pub pages: u16,
+}
+
+impl Digest {
+    /// All pages; the first asks for a `reply`, if that is wanted.
+    pub fn pages(known: Vec<Entry>, reply: bool) -> Vec<Self> {
+        let size = |entry: &Entry| postcard::experimental::serialized_size(entry).unwrap_or(0);
+        // How many entries there are, which page of how many, and whether to reply.
+        let room = limits::WORD - 3 - 3 - 3 - 1;
+        let mut pages = vec![Vec::new()];
+        let mut left = room;
+        for entry in known {
+            let bytes = size(&entry);
+            if bytes > left {
+                pages.push(Vec::new());
+                left = room;
+            }
+            left = left.saturating_sub(bytes);
+            pages.last_mut().expect("there is one from the start").push(entry);
+        }
+        let count = u16::try_from(pages.len()).unwrap_or(u16::MAX);
+        let page = |(page, known)| Self { known, reply: reply && page == 0, page, pages: count };
+        (0..count).zip(pages).map(page).collect()
+    }
+}
+
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
@@ -67,12 +106,7 @@ pub enum Word {
     /// Send me all you know of this member.
     Want(NodeName),
     /// Which statements the sender knows.
-    Digest {
-        /// All of them.
-        known: Vec<Entry>,
-        /// The receiver is to send its own.
-        reply: bool,
-    },
+    Digest(Digest),
     /// The sender watches this one and misses its answers.
     Suspect {
         /// Who is missed.
@@ -130,15 +164,43 @@ mod tests {
         let whom = Whom { node: "n2".into(), started: 9 };
         for word in [
             Word::Ask { nonce: u64::MAX, version: 3, missed: 0 },
-            Word::Digest {
+            Word::Digest(Digest {
                 known: vec![Entry { node: "n1".into(), started: 1, version: 2, gone: false }],
                 reply: true,
-            },
+                page: 0,
+                pages: 1,
+            }),
             Word::Verdict { whom, gone: true, hung_up: false },
         ] {
-            let letter = Letter { from: "n1".into(), started: 1, word };
+            let to = Some(Whom { node: "n2".into(), started: 2 });
+            let letter = Letter { from: "n1".into(), started: 1, to, word };
             assert_eq!(Letter::from_bytes(&letter.to_bytes()), Some(letter));
         }
         assert_eq!(Letter::from_bytes(b"\xff\xff\xff"), None);
+    }
+
+    #[test]
+    fn each_page_of_a_digest_fits_into_a_message_however_many_and_long_the_names_are() {
+        for (count, letters) in [(0, 1), (1, 1), (1_000, 3), (300, 63), (50, limits::NODE_NAME)] {
+            let name = |n: usize| NodeName::from(format!("{n:x<letters$}"));
+            let entry =
+                |n| Entry { node: name(n), started: u64::MAX, version: u64::MAX, gone: true };
+            let known: Vec<Entry> = (0..count).map(entry).collect();
+            let pages = Digest::pages(known.clone(), true);
+            let replies = pages.iter().filter(|page| page.reply).count();
+            assert_eq!(replies, 1, "one answer is enough");
+            let numbers: Vec<u16> = pages.iter().map(|page| page.page).collect();
+            assert!(numbers.into_iter().eq(0..pages[0].pages));
+            for page in &pages {
+                let longest = NodeName::from("x".repeat(limits::NODE_NAME));
+                let to = Some(Whom { node: longest.clone(), started: u64::MAX });
+                let word = Word::Digest(page.clone());
+                let letter = Letter { from: longest, started: u64::MAX, to, word };
+                let sealed = letter.to_bytes().len() + 1 + crate::mesh::seal::OVERHEAD;
+                assert!(sealed <= limits::MESSAGE, "{count} of {letters} letters: {sealed} bytes");
+            }
+            let all: Vec<Entry> = pages.into_iter().flat_map(|page| page.known).collect();
+            assert_eq!(all, known);
+        }
     }
 }

@@ -116,6 +116,11 @@ impl State {
                 None => objects.remove(&name),
             };
         }
+        if objects.is_empty()
+            && let Some(all) = &mut self.objects
+        {
+            all.remove(&service);
+        }
         // Something may have gone that should be there, or the plan may be another by now.
         self.dirty.insert(service);
     }

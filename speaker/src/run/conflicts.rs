@@ -1,10 +1,10 @@
 //! Tells people that another host answers for an address: a log line and an Event for each host and
-//! address, and a metric. What to do about it the engine has decided.
+//! address that is news to the engine, and a metric. What to do about it the engine has decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crds::model::ids::{MacAddr, ServiceKey};
+use crds::model::ids::ServiceKey;
 use crds::names::ownership_event::ADDRESS_CONFLICT;
 use kit::events::{Event as KubernetesEvent, Recorder, Severity};
 
@@ -20,16 +20,14 @@ pub(super) struct Conflicts {
     pub(super) metrics: Metrics,
     /// UID and addresses of every Service, announced here or not.
     services: BTreeMap<ServiceKey, (String, Vec<IpAddr>)>,
-    told: BTreeSet<(IpAddr, MacAddr)>,
 }
 
 impl Conflicts {
     pub(super) fn new(node: String, recorder: Recorder, metrics: Metrics) -> Self {
-        Self { node, recorder, metrics, services: BTreeMap::new(), told: BTreeSet::new() }
+        Self { node, recorder, metrics, services: BTreeMap::new() }
     }
 
-    /// Takes note of Services on their way to the engine. A conflict about an address that none has
-    /// any more is forgotten; if it comes up again, it is news.
+    /// Takes note of Services on their way to the engine.
     pub(super) fn note(&mut self, event: &Event) {
         let Event::Services(change) = event else { return };
         let entry = |facts: &ServiceFacts| (facts.uid.clone(), facts.addresses.clone());
@@ -45,22 +43,15 @@ impl Conflicts {
                 self.services.remove(key);
             }
         }
-        if !self.told.is_empty() {
-            let services = self.services.values();
-            let kept: BTreeSet<IpAddr> =
-                services.flat_map(|(_, addresses)| addresses).copied().collect();
-            self.told.retain(|(address, _)| kept.contains(address));
-            self.metrics.retain_conflicts(|address| kept.contains(&address));
-        }
     }
 
     /// Tells of `conflict`, found on `interface`.
     pub(super) fn tell(&mut self, conflict: &Conflict, interface: &str) {
         let Conflict { address, mac, .. } = conflict;
-        self.metrics.count_conflict(*address, *mac);
-        if !self.told.insert((*address, *mac)) {
-            return;
-        }
+        // There is a series for each address: none for those that no Service has any more.
+        let kept: BTreeSet<&IpAddr> = self.services.values().flat_map(|(_, all)| all).collect();
+        self.metrics.retain_conflicts(|address| kept.contains(&address));
+        self.metrics.count_conflict(*address);
         let message = message(conflict, interface, &self.node);
         tracing::warn!(event = "addressConflict", ip = %address, mac = %mac, interface, "{message}");
         for (service, (uid, addresses)) in &self.services {
@@ -98,7 +89,7 @@ fn message(conflict: &Conflict, interface: &str, node: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crds::model::ids::IfIndex;
+    use crds::model::ids::{IfIndex, MacAddr};
 
     use super::*;
 

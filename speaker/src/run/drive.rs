@@ -9,16 +9,24 @@ use super::memory::Memory;
 use super::shell::Shell;
 use crate::engine::{Effect, Engine, Event};
 use crate::io::clock::Clock;
+use crate::mesh::seal::Keyring;
 
 /// Events taken at one time, so that a thousand Services at once cost one election.
 const BATCH: usize = 1_024;
+
+/// What comes in.
+pub(super) struct Incoming {
+    pub(super) events: mpsc::Receiver<Event>,
+    /// The keys of the mesh, when they have changed. No event, since events may be written down.
+    pub(super) keys: mpsc::Receiver<Keyring>,
+}
 
 /// Events in, effects carried out, until the engine halts.
 pub(super) async fn drive(
     mut engine: Engine,
     mut shell: Shell,
     mut memory: Memory,
-    mut incoming: mpsc::Receiver<Event>,
+    mut incoming: Incoming,
     clock: Clock,
     waiting: Waiting,
 ) {
@@ -39,6 +47,10 @@ pub(super) async fn drive(
             }
             shell.carry_out(effect);
         }
+        if let Some(refused) = shell.ports.refused() {
+            batch.push(Event::Refused(refused));
+            continue;
+        }
         if engine.is_active() && !is_settled {
             is_settled = true;
             shell.settle();
@@ -52,8 +64,21 @@ pub(super) async fn drive(
                 None => std::future::pending().await,
             }
         };
+        let next_try = shell.ports.next_try();
+        let try_again = async {
+            match next_try {
+                Some(instant) => tokio::time::sleep_until(instant).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = incoming.recv_many(&mut batch, BATCH) => {}
+            () = try_again => shell.try_again(),
+            _ = incoming.events.recv_many(&mut batch, BATCH) => {}
+            Some(keys) = incoming.keys.recv() => {
+                if engine.set_keys(keys, clock.now()) {
+                    tracing::info!(event = "keyChanged", "the key of the mesh has changed");
+                }
+            }
             () = memory.due() => batch = memory.recall(),
             () = wake => {}
         }

@@ -127,6 +127,12 @@ impl Shell {
         }
     }
 
+    /// Tries again to open what was refused.
+    pub(super) fn try_again(&mut self) {
+        self.ports.try_again();
+        self.metrics.set_ports(self.ports.open());
+    }
+
     /// Every Service has been decided about once.
     pub(super) fn settle(&self) {
         tracing::info!("all is known, the table is in force");

@@ -35,7 +35,7 @@ pub(super) fn spawn_watches(
     let (client, events) = (client.clone(), events.clone());
     let mesh = config.mesh.clone();
     tasks.spawn(async move {
-        if let Some(MeshConfig { bind, labels, keys: _ }) = mesh {
+        if let Some(MeshConfig { bind, labels, .. }) = mesh {
             watch::peers(client, namespace, labels, bind.port(), events).await;
             return Ok("peers");
         }

@@ -113,9 +113,16 @@ fn a_record_says_who_announced_what_and_under_which_claim() {
         l2_status::SERVICE_NAME: "web",
         l2_status::SERVICE_NAMESPACE: "default",
     });
-    for (annotations, claim) in
-        [(json!({CLAIM: "7"}), 7), (json!({CLAIM: "seven"}), 0), (json!({}), 0)]
-    {
+    let highest = limits::CLAIM.to_string();
+    for (annotations, claim) in [
+        (json!({CLAIM: "7"}), 7),
+        (json!({CLAIM: "seven"}), 0),
+        (json!({CLAIM: highest}), limits::CLAIM),
+        (json!({CLAIM: u64::MAX.to_string()}), 0),
+        (json!({CLAIM: "99999999999999999999999"}), 0),
+        (json!({CLAIM: "-1"}), 0),
+        (json!({}), 0),
+    ] {
         let record = recorded(&object(json!({
             "apiVersion": "metallb.io/v1beta1",
             "kind": "ServiceL2Status",

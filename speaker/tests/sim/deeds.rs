@@ -7,14 +7,14 @@ use speaker::facts::{NodeFacts, Order, Recorded};
 
 use crate::fault::Fault;
 use crate::happening::Happening;
-use crate::node::{self, Node, NodeId};
+use crate::node::{Node, NodeId};
 use crate::time::{At, SEC};
 use crate::world::World;
 
 impl World {
     /// The exclude label, or our drain mark.
     pub(crate) fn mark(&mut self, id: NodeId, fault: &Fault, on: bool) {
-        let name = node::name(id);
+        let name = self.names.of(id);
         let mut facts = self.truth.nodes.get(&name).cloned().unwrap_or_default();
         match fault {
             Fault::Drain(_) => facts.draining = on,
@@ -36,7 +36,7 @@ impl World {
         self.judge.taken.values_mut().for_each(|freed| *freed = Some(self.now));
         let mut old = std::collections::BTreeMap::new();
         for service in services {
-            let node = node::name(self.dice.index(self.nodes.len() + 1));
+            let node = self.names.of(self.dice.index(self.nodes.len() + 1));
             let claim = self.dice.between(0, 60);
             let key = format!("{node}-{}", service.name);
             old.insert(key, Recorded { service, node, claim, is_ours: true });
@@ -57,16 +57,16 @@ impl World {
         // A void one is of an earlier owner's time, or of nobody's.
         let void = if self.dice.permille(500) { claim.saturating_sub(1) } else { claim + 1_000 };
         let claim = if valid { claim } else { void };
-        let owner = node::name(owner);
+        let owner = self.names.of(owner);
         let mut facts = self.truth.speakers.get(&owner).cloned().unwrap_or_default();
-        facts.orders = vec![Order { address, claim, to: node::name(to), epoch: 1 }];
+        facts.orders = vec![Order { address, claim, to: self.names.of(to), epoch: 1 }];
         self.change(&Event::Speakers(Change::Set(owner, facts)));
     }
 
     pub(crate) fn add_node(&mut self) {
         let id = self.nodes.len();
-        self.nodes.push(Node::new(id, self.switches.len()));
-        self.change(&Event::Nodes(Change::Set(node::name(id), NodeFacts::default())));
+        self.nodes.push(Node::new(id, self.names, self.switches.len()));
+        self.change(&Event::Nodes(Change::Set(self.names.of(id), NodeFacts::default())));
         let peers = self.all_peers();
         self.change(&Event::Peers(peers));
         let delay = self.dice.between(SEC / 2, 2 * SEC);

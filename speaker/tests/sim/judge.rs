@@ -221,7 +221,7 @@ impl World {
 
     /// Whether a node may announce `address` by what the API says.
     pub(crate) fn may_announce(&self, id: NodeId, address: IpAddr) -> bool {
-        let name = node::name(id);
+        let name = self.names.of(id);
         let facts = self.truth.nodes.get(&name);
         let has = |facts: &ServiceFacts| facts.addresses.contains(&address);
         facts.is_some_and(|facts| facts.labels.is_empty() && !facts.draining)

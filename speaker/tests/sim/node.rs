@@ -95,10 +95,10 @@ pub(crate) struct Agent {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, segments: usize) -> Self {
+    pub(crate) fn new(id: NodeId, names: Names, segments: usize) -> Self {
         Self {
             id,
-            name: name(id),
+            name: names.of(id),
             power: true,
             paused: None,
             standstill: 0,
@@ -160,8 +160,22 @@ impl Node {
     }
 }
 
-pub(crate) fn name(id: NodeId) -> NodeName {
-    format!("n{id}").into()
+/// How nodes are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// As in a laboratory.
+    Short,
+    /// As long as a label may be: 63 letters.
+    Long,
+}
+
+impl Names {
+    pub(crate) fn of(self, id: NodeId) -> NodeName {
+        match self {
+            Self::Short => format!("n{id}").into(),
+            Self::Long => format!("{id:-<51}.example.com").replace('-', "x").into(),
+        }
+    }
 }
 
 pub(crate) fn link_on(segment: Segment) -> IfIndex {

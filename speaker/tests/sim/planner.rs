@@ -91,7 +91,10 @@ impl World {
             };
             let group = groups.iter().find(|group| group.owner == busiest && !taken(group));
             let Some(group) = group.filter(|_| most > least + 1) else { break };
-            orders.entry(busiest).or_default().extend(group.order(group.claim, idlest));
+            orders
+                .entry(busiest)
+                .or_default()
+                .extend(group.order(group.claim, self.names.of(idlest)));
             for address in &group.addresses {
                 // It stands until it is replaced.
                 self.ordered.insert((*address, idlest), At::MAX);
@@ -106,23 +109,23 @@ impl World {
             let group = &groups[planner.dice.index(groups.len())];
             let to = planner.dice.index(self.nodes.len());
             let holder = if planner.dice.permille(500) { group.owner } else { to };
-            let order = group.order(group.claim.saturating_sub(1), to);
+            let order = group.order(group.claim.saturating_sub(1), self.names.of(to));
             orders.entry(holder).or_default().extend(order);
         }
         self.planner = Some(planner);
         for id in 0..self.nodes.len() {
-            let facts = self.truth.speakers.get(&node::name(id)).cloned().unwrap_or_default();
+            let facts = self.truth.speakers.get(&self.names.of(id)).cloned().unwrap_or_default();
             let orders = orders.remove(&id).unwrap_or_default();
             if facts.orders != orders {
                 self.say_loud(|| format!("orders for n{id}: {orders:?}"));
                 let ends = |order: &(IpAddr, NodeId)| {
-                    let named = |o: &Order| o.address == order.0 && o.to == node::name(order.1);
+                    let named = |o: &Order| o.address == order.0 && o.to == self.names.of(order.1);
                     facts.orders.iter().any(named) && !orders.iter().any(named)
                 };
                 let ended = self.ordered.iter_mut().filter(|(order, _)| ends(order));
                 ended.for_each(|(_, until)| *until = now + LINGER);
                 let facts = SpeakerFacts { orders, ..facts };
-                self.change(&Event::Speakers(Change::Set(node::name(id), facts)));
+                self.change(&Event::Speakers(Change::Set(self.names.of(id), facts)));
             }
         }
     }
@@ -182,8 +185,8 @@ impl World {
 }
 
 impl Found {
-    fn order(&self, claim: u64, to: NodeId) -> Option<Order> {
+    fn order(&self, claim: u64, to: NodeName) -> Option<Order> {
         let address = *self.addresses.first()?;
-        Some(Order { address, claim, to: node::name(to), epoch: 1 })
+        Some(Order { address, claim, to, epoch: 1 })
     }
 }

@@ -9,9 +9,11 @@ use speaker::engine::Event;
 use crate::happening::Happening;
 use crate::node::{self, Life, NodeId};
 use crate::time::{MS, SEC};
-use crate::wire::{Station, Way};
+use crate::wire::{SIZE, Station, Way};
 use crate::world::World;
 
+/// Bytes of the longest datagram that travels in one packet, by IPv6.
+const LONGEST_DATAGRAM: usize = 1_500 - 40 - 8;
 /// Of Ethernet, IPv4 and UDP, before a datagram.
 const HEADERS: usize = 14 + 20 + 8;
 
@@ -21,6 +23,10 @@ impl World {
             return;
         };
         self.judge.ledger.count_bytes(from, HEADERS + bytes.len());
+        // Nothing of ours is made for fragments.
+        if bytes.len() > LONGEST_DATAGRAM {
+            return self.broken(SIZE, format!("n{from}: a datagram of {} bytes", bytes.len()));
+        }
         if !self.reaches(0, Way::Mesh, Station::Node(from), Station::Node(to)) {
             return;
         }

@@ -6,7 +6,7 @@ use speaker::engine::{Defect, Settings};
 
 use crate::fault::{Fault, Planned};
 use crate::ledger::Ledger;
-use crate::node::NodeId;
+use crate::node::{Names, NodeId};
 use crate::services;
 use crate::stats::Stats;
 use crate::time::{At, SEC};
@@ -23,6 +23,7 @@ pub(crate) struct Scenario {
     pub(crate) nodes: usize,
     pub(crate) segments: usize,
     pub(crate) services: usize,
+    pub(crate) names: Names,
     /// Every fifth Service takes local traffic only.
     pub(crate) local: bool,
     /// The second Service has the first one's address, too.
@@ -65,6 +66,7 @@ impl Scenario {
             nodes,
             segments: 1,
             services,
+            names: Names::Short,
             local: false,
             shared: false,
             dual: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crds::model::ids::ServiceKey;
+use crds::model::ids::{NodeName, ServiceKey};
 use crds::model::selector::Labels;
 use speaker::engine::{Change, Event};
 use speaker::facts::{Recorded, ServiceFacts, SliceFacts, Traffic};
@@ -11,7 +11,7 @@ use speaker::facts::{Recorded, ServiceFacts, SliceFacts, Traffic};
 use crate::fault::Fault;
 use crate::happening::Happening;
 use crate::hosts::Foreigner;
-use crate::node::{self, NodeId};
+use crate::node::NodeId;
 use crate::time::SEC;
 use crate::wire::{self, Station};
 use crate::world::World;
@@ -54,12 +54,8 @@ pub(crate) fn service(
     }
 }
 
-pub(crate) fn slice(number: usize, nodes: BTreeSet<NodeId>) -> SliceFacts {
-    SliceFacts {
-        service: key(number),
-        usable: true,
-        nodes: nodes.into_iter().map(node::name).collect(),
-    }
+pub(crate) fn slice(number: usize, nodes: BTreeSet<NodeName>) -> SliceFacts {
+    SliceFacts { service: key(number), usable: true, nodes }
 }
 
 fn program_record(fault: usize) -> String {
@@ -67,6 +63,10 @@ fn program_record(fault: usize) -> String {
 }
 
 impl World {
+    fn called(&self, nodes: BTreeSet<NodeId>) -> BTreeSet<NodeName> {
+        nodes.into_iter().map(|id| self.names.of(id)).collect()
+    }
+
     /// A Service with its slice.
     pub(crate) fn create(&mut self, number: usize, traffic: Traffic) {
         self.lives += 1;
@@ -75,7 +75,7 @@ impl World {
             Traffic::Cluster => BTreeSet::from([0]),
             Traffic::Local => self.some_nodes(),
         };
-        self.change(&Event::Slices(Change::Set(key(number), slice(number, nodes))));
+        self.change(&Event::Slices(Change::Set(key(number), slice(number, self.called(nodes)))));
         self.change(&Event::Services(Change::Set(key(number), facts)));
     }
 
@@ -90,7 +90,7 @@ impl World {
             Fault::Endpoints(service) => {
                 if self.truth.services.contains_key(&key(*service)) {
                     let nodes = self.some_nodes();
-                    let slice = slice(*service, nodes);
+                    let slice = slice(*service, self.called(nodes));
                     self.change(&Event::Slices(Change::Set(key(*service), slice)));
                 }
                 *service
@@ -156,7 +156,7 @@ impl World {
         let address = ips(service, self.dual)[0];
         self.programs.insert(fault, (id, address));
         let record =
-            Recorded { service: key(service), node: node::name(id), claim: 0, is_ours: false };
+            Recorded { service: key(service), node: self.names.of(id), claim: 0, is_ours: false };
         self.change(&Event::Recorded(Change::Set(program_record(fault), record)));
         self.create(service, Traffic::Cluster);
         if !self.may_announce(id, address) {
@@ -168,7 +168,7 @@ impl World {
     /// A program that is gone announced these Services, each on the next node.
     pub(crate) fn leave_records(&mut self, services: usize) {
         for number in 1..=services {
-            let node = node::name(number % self.nodes.len());
+            let node = self.names.of(number % self.nodes.len());
             let record = Recorded { service: key(number), node, claim: 0, is_ours: false };
             self.change(&Event::Recorded(Change::Set(format!("left-{number}"), record)));
         }

@@ -12,6 +12,10 @@ use crate::talk::Talk;
 use crate::time::{At, MS};
 use crate::world::World;
 
+/// Bytes of the longest frame, header included: the MTU of Ethernet is 1,500.
+const LONGEST_FRAME: usize = 1_514;
+/// The promise that nothing is said that is too long to be heard.
+pub(crate) const SIZE: &str = "messages fit";
 /// The EtherType of link frames.
 pub(crate) const LINK_FRAME: u16 = 0x88b5;
 
@@ -138,6 +142,10 @@ impl World {
         let Some(destination) = frame.first_chunk().map(|bytes| MacAddr(*bytes)) else { return };
         if let Station::Node(id) = from {
             self.judge.ledger.count_bytes(id, frame.len());
+        }
+        // The kernel takes none that is longer (EMSGSIZE).
+        if frame.len() > LONGEST_FRAME {
+            return self.broken(SIZE, format!("{from:?}: a frame of {} bytes", frame.len()));
         }
         let ethertype = u16::from_be_bytes([frame[12], frame[13]]);
         let way = if ethertype == LINK_FRAME { Way::Frame } else { Way::Arp };

@@ -13,7 +13,7 @@ use crate::fault::{Episode, Planned};
 use crate::happening::Happening;
 use crate::hosts::{Cache, Foreigner};
 use crate::judge::{Dirty, Judge};
-use crate::node::{Life, Node, NodeId};
+use crate::node::{Life, Names, Node, NodeId};
 use crate::planner::Planner;
 use crate::scenario::Scenario;
 use crate::stats::Stats;
@@ -55,6 +55,7 @@ pub(crate) struct World {
     pub(crate) planned: Vec<Planned>,
     pub(crate) episodes: BTreeMap<usize, Episode>,
     pub(crate) lives: Life,
+    pub(crate) names: Names,
     /// Some Services have an address of each family.
     pub(crate) dual: bool,
     /// Clients send something all the time.
@@ -83,7 +84,7 @@ impl World {
             now: 0,
             queue: crate::time::Queue::new(),
             dice: Dice::new(scenario.seed),
-            nodes: (0..scenario.nodes).map(|id| Node::new(id, segments)).collect(),
+            nodes: (0..scenario.nodes).map(|id| Node::new(id, scenario.names, segments)).collect(),
             switches: vec![scenario.switches.clone(); segments],
             cuts: Vec::new(),
             burst: 0,
@@ -97,6 +98,7 @@ impl World {
             planned: scenario.planned.clone(),
             episodes: BTreeMap::new(),
             lives: 0,
+            names: scenario.names,
             dual: scenario.dual,
             chatter: scenario.chatter,
             tune: scenario.tune.clone(),

@@ -57,7 +57,7 @@ impl Peers {
             match known {
                 // Its agent has started anew, so the former one is away.
                 Some(started) if started < member.started => {
-                    if matches!(self.lives.of(&member.node), Life::Present | Life::Suspected(_)) {
+                    if matches!(self.lives.of(&member.node), Life::Present | Life::Suspected) {
                         self.believe(&member.node, Life::Away, now);
                     }
                     self.greet(&member.node, effects);

@@ -70,16 +70,16 @@ impl Peers {
     }
 
     pub(super) fn suspected(&mut self, node: &NodeName, nonce: u64, now: Moment) {
-        if matches!(self.lives.of(node), Life::Present | Life::Suspected(_)) {
-            self.believe(node, Life::Suspected(nonce), now);
-            self.hearsay.suspect(node, now);
+        if matches!(self.lives.of(node), Life::Present | Life::Suspected) {
+            self.believe(node, Life::Suspected, now);
+            self.hearsay.suspect(node, nonce, now);
         }
     }
 
     /// Forgets suspicions that nobody has followed up.
     pub(super) fn drop_suspicions(&mut self, now: Moment) {
         for node in self.hearsay.take_stale(now) {
-            if matches!(self.lives.of(&node), Life::Suspected(_)) {
+            if matches!(self.lives.of(&node), Life::Suspected) {
                 self.believe(&node, Life::Present, now);
             }
         }

@@ -38,6 +38,11 @@ impl Contacts {
         contact.last = contact.last.max(asked);
     }
 
+    /// There is no such node any more.
+    pub(super) fn forget(&mut self, node: &NodeName) {
+        self.0.remove(node);
+    }
+
     /// Whether `node`, which has missed us for so long, answered us in that time: then it is our
     /// clock that stood still, and this machine was suspended. Said once.
     pub(super) fn stood_still(&mut self, node: &NodeName, missed: Duration, now: Moment) -> bool {

@@ -7,6 +7,7 @@ use crds::model::ids::NodeName;
 
 use super::super::effect::Effect;
 use super::Peers;
+use crate::limits;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
 use crate::ownership::word::Whom;
@@ -23,12 +24,21 @@ pub(super) struct Hearsay {
     acquainted: BTreeSet<NodeName>,
     /// Members that are gone by the word of others, before anything else is known of them.
     said_gone: BTreeSet<NodeName>,
-    /// Suspicions of others, to be forgotten if nothing follows.
-    suspicions: BTreeMap<NodeName, Moment>,
-    /// Members whose next answer is to be told to all, for the suspicion with this number.
-    vouching: BTreeMap<NodeName, u64>,
+    /// Suspicions, to be forgotten if nothing follows.
+    suspicions: BTreeMap<NodeName, Suspicion>,
+    /// Members whose next answer is to be told to all, for the suspicions with these numbers.
+    vouching: BTreeMap<NodeName, BTreeSet<u64>>,
     /// When each was last known to answer somebody.
     heard_lately: BTreeMap<NodeName, Moment>,
+}
+
+/// That a member is missed.
+#[derive(Debug, Default)]
+struct Suspicion {
+    /// The numbers of those who miss it.
+    nonces: BTreeSet<u64>,
+    /// When it is forgotten.
+    end: Moment,
 }
 
 impl Hearsay {
@@ -50,19 +60,30 @@ impl Hearsay {
         if self.said_gone.contains(node) { Life::Gone } else { Life::Present }
     }
 
-    /// `node` is missed by somebody.
-    pub(super) fn suspect(&mut self, node: &NodeName, now: Moment) {
-        self.suspicions.insert(node.clone(), now + SUSPICION);
+    /// `node` is missed by somebody, under `nonce`.
+    pub(super) fn suspect(&mut self, node: &NodeName, nonce: u64, now: Moment) {
+        let suspicion = self.suspicions.entry(node.clone()).or_default();
+        suspicion.end = now + SUSPICION;
+        add(&mut suspicion.nonces, nonce);
+    }
+
+    /// `node` is heard, which answers the suspicion under `nonce`, or all of them if that is zero; whether
+    /// none is left.
+    fn is_cleared(&mut self, node: &NodeName, nonce: u64) -> bool {
+        let Some(suspicion) = self.suspicions.get_mut(node) else { return true };
+        suspicion.nonces.remove(&nonce);
+        nonce == 0 || suspicion.nonces.is_empty()
     }
 
     /// Those who were missed, and of whom nothing more was said.
     pub(super) fn take_stale(&mut self, now: Moment) -> Vec<NodeName> {
-        self.suspicions.extract_if(.., |_, end| *end <= now).map(|(node, _)| node).collect()
+        let stale = self.suspicions.extract_if(.., |_, suspicion| suspicion.end <= now);
+        stale.map(|(node, _)| node).collect()
     }
 
     /// This is believed of `node` now.
     pub(super) fn believed(&mut self, node: &NodeName, life: Life) {
-        if !matches!(life, Life::Suspected(_)) {
+        if life != Life::Suspected {
             self.suspicions.remove(node);
         }
         if life == Life::Present {
@@ -72,12 +93,12 @@ impl Hearsay {
 
     /// The next answer of `node` is to be told to all, under `nonce`; whether that is news.
     fn ask_to_vouch(&mut self, node: &NodeName, nonce: u64) -> bool {
-        self.vouching.insert(node.clone(), nonce) != Some(nonce)
+        add(self.vouching.entry(node.clone()).or_default(), nonce)
     }
 
-    /// `node` has answered: under which number that is to be told.
-    pub(super) fn take_vouching(&mut self, node: &NodeName) -> Option<u64> {
-        self.vouching.remove(node)
+    /// `node` has answered: under which numbers that is to be told.
+    pub(super) fn take_vouching(&mut self, node: &NodeName) -> BTreeSet<u64> {
+        self.vouching.remove(node).unwrap_or_default()
     }
 
     /// `node` was there at this moment, as somebody knows first-hand.
@@ -90,9 +111,27 @@ impl Hearsay {
         self.heard_lately.get(node).is_some_and(|at| now.since(*at) < HEARD_COUNTS_FOR)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.suspicions.values().min().copied()
+    /// There is no such node any more.
+    pub(super) fn forget(&mut self, node: &NodeName) {
+        self.acquainted.remove(node);
+        self.said_gone.remove(node);
+        self.suspicions.remove(node);
+        self.vouching.remove(node);
+        self.heard_lately.remove(node);
     }
+
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.suspicions.values().map(|suspicion| suspicion.end).min()
+    }
+}
+
+/// Adds a number; whether it is news. Of more than there is room for the lowest goes.
+fn add(nonces: &mut BTreeSet<u64>, nonce: u64) -> bool {
+    let is_news = nonces.insert(nonce);
+    if nonces.len() > limits::SUSPICIONS {
+        nonces.pop_first();
+    }
+    is_news
 }
 
 impl Peers {
@@ -147,7 +186,7 @@ impl Peers {
         self.hearsay.heard(&whom.node, now);
         self.watch.veto(&whom.node, nonce);
         match self.lives.of(&whom.node) {
-            Life::Suspected(doubted) if doubted == nonce || nonce == 0 => {
+            Life::Suspected if self.hearsay.is_cleared(&whom.node, nonce) => {
                 self.believe(&whom.node, Life::Present, now);
             }
             Life::Away | Life::Gone | Life::Hidden if self.is_up_to_date(whom, version) => {
@@ -199,13 +238,13 @@ mod tests {
     fn a_suspicion_that_nobody_follows_up_is_forgotten() {
         let node = NodeName::from("n2");
         let mut hearsay = Hearsay::default();
-        hearsay.suspect(&node, at(0));
-        hearsay.believed(&node, Life::Suspected(7));
+        hearsay.suspect(&node, 7, at(0));
+        hearsay.believed(&node, Life::Suspected);
         assert_eq!(hearsay.take_stale(at(699)), []);
         assert_eq!(hearsay.next_deadline(), Some(at(700)));
         assert_eq!(hearsay.take_stale(at(700)), ["n2".into()]);
         assert_eq!(hearsay.take_stale(at(700)), [], "said once");
-        hearsay.suspect(&node, at(0));
+        hearsay.suspect(&node, 7, at(0));
         hearsay.believed(&node, Life::Gone);
         assert_eq!(hearsay.next_deadline(), None, "something followed");
     }
@@ -217,7 +256,34 @@ mod tests {
         assert!(hearsay.ask_to_vouch(&node, 7));
         assert!(!hearsay.ask_to_vouch(&node, 7), "its repetition is no news");
         assert!(hearsay.ask_to_vouch(&node, 8));
-        assert_eq!((hearsay.take_vouching(&node), hearsay.take_vouching(&node)), (Some(8), None));
+        assert!(hearsay.take_vouching(&node).into_iter().eq([7, 8]), "both watchers wait for it");
+        assert!(hearsay.take_vouching(&node).is_empty());
+    }
+
+    /// Two watchers miss it, and repeat that in turn.
+    #[test]
+    fn a_suspicion_is_over_when_all_who_have_it_are_answered() {
+        let node = NodeName::from("n2");
+        let mut hearsay = Hearsay::default();
+        for nonce in [7, 8, 7, 8] {
+            hearsay.suspect(&node, nonce, at(0));
+        }
+        assert!(!hearsay.is_cleared(&node, 7) && !hearsay.is_cleared(&node, 9));
+        assert!(hearsay.is_cleared(&node, 8));
+        hearsay.suspect(&node, 7, at(0));
+        assert!(hearsay.is_cleared(&node, 0), "it was heard since, whoever missed it");
+    }
+
+    #[test]
+    fn suspicions_without_end_fill_nothing() {
+        let node = NodeName::from("n2");
+        let mut hearsay = Hearsay::default();
+        for nonce in 1..10_000 {
+            hearsay.suspect(&node, nonce, at(0));
+            hearsay.ask_to_vouch(&node, nonce);
+        }
+        assert_eq!(hearsay.take_vouching(&node).len(), limits::SUSPICIONS);
+        assert_eq!(hearsay.suspicions[&node].nonces.len(), limits::SUSPICIONS);
     }
 
     #[test]

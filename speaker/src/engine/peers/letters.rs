@@ -8,8 +8,9 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
-use crate::ownership::statement::{Part, Phase};
-use crate::ownership::word::{Entry, Letter, Whom, Word};
+use crate::ownership::part::Part;
+use crate::ownership::statement::Phase;
+use crate::ownership::word::{Digest, Entry, Letter, Whom, Word};
 
 impl Peers {
     pub(super) fn letter(
@@ -19,11 +20,21 @@ impl Peers {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let Letter { from, started, word } = letter;
+        let Letter { from, started, to, word } = letter;
         if from == *self.book.me() {
             return;
         }
-        if let Some(path) = path {
+        if let Some(to) = to.filter(|to| !self.is_meant(to)) {
+            // Switches flood what they cannot place, and a stranger may send it again. But a former life
+            // of this one is asked where it is not known yet that this one began.
+            if to.node == *self.book.me() && matches!(word, Word::Ask { .. }) {
+                let version = self.book.mine().version;
+                self.tell(&from, Word::Hello { version }, effects);
+            }
+            return;
+        }
+        // What is sealed says who speaks, and nothing of the Ethernet header that it came behind.
+        if let Some(path) = path.filter(|(_, mac)| self.may_have(&from, *mac)) {
             if self.paths.note(&from, path, now) {
                 // Whoever deputises for it can answer on that link, too.
                 self.touched.members.insert(from.clone());
@@ -38,8 +49,7 @@ impl Peers {
             // A former life, of which a word was late; or a new one on a machine whose clock was set
             // back, which must learn that it needs a later stamp.
             if matches!(word, Word::Ask { .. }) {
-                let known = self.book.digest(&self.lives);
-                self.tell(&from, Word::Digest { known, reply: false }, effects);
+                self.tell_digest(&from, false, effects);
             }
             return;
         }
@@ -68,10 +78,10 @@ impl Peers {
                     self.tell(&from, Word::Part(part), effects);
                 }
             }
-            Word::Digest { known, reply } => {
+            Word::Digest(Digest { known, reply, page, pages }) => {
                 for Entry { node, started, version, gone } in known {
                     if node == *self.book.me() && started > self.book.mine().head.started {
-                        self.restart_as(started + 1, now, effects);
+                        self.restart_as(started.saturating_add(1), now, effects);
                     }
                     if self.book.is_behind(&node, started, version) {
                         self.sync.want(&node, &from, (started, version), now);
@@ -82,10 +92,9 @@ impl Peers {
                         self.inquire(&node, started, now, effects);
                     }
                 }
-                self.sync.report(&from);
+                self.sync.report(&from, page, pages);
                 if reply {
-                    let known = self.book.digest(&self.lives);
-                    self.tell(&from, Word::Digest { known, reply: false }, effects);
+                    self.tell_digest(&from, false, effects);
                 }
             }
             Word::Suspect { whom, nonce } => {
@@ -125,7 +134,7 @@ impl Peers {
         let Some((link, mac)) = path else {
             return self.tell(to, word, effects);
         };
-        let letter = self.letter_from_us(word);
+        let letter = self.letter_from_us(self.addressee(to), word);
         let bytes = self.mesh.seal(&letter);
         effects.push(Effect::Frame { link, to: mac, bytes });
     }
@@ -209,13 +218,61 @@ impl Peers {
             self.greet(&node, effects);
         }
         if before.as_ref() != Some(&after) {
+            self.forget_old_paths(&node);
             self.touched.members.insert(node);
             self.sync.forget_crowd();
         }
     }
 
+    /// Whether `to` is this member, or a later life of it by somebody's word: the clock may have been set back.
+    fn is_meant(&self, to: &Whom) -> bool {
+        let mine = &self.book.mine().head;
+        to.node == mine.node && to.started >= mine.started
+    }
+
     /// Whether this life of the member is the one whose claims count.
     pub(super) fn is_current(&self, whom: &Whom) -> bool {
         self.book.of(&whom.node).is_some_and(|known| known.head.started == whom.started)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::neighbour::{Neighbour, identity};
+
+    fn ask(missed: u64) -> Word {
+        Word::Ask { nonce: 7, version: 1, missed }
+    }
+
+    /// The switch floods what is for a machine that is not there, and whoever is on the segment may send it to
+    /// all; or a machine has come back under another name, and is taken for its former self.
+    #[test]
+    fn a_question_to_somebody_else_is_nobody_elses_and_one_to_a_former_life_is_answered_by_a_hello()
+    {
+        let now = Moment::after_start(Duration::from_secs(100));
+        let mut peers = Peers::new(identity(1), 1, Moment::START);
+        let mut neighbour = Neighbour::new(2);
+        for bytes in neighbour.statement() {
+            peers.datagram(&bytes, now, &mut Vec::new());
+        }
+        peers.contacts.answered(neighbour.node(), now);
+        peers.contacts.answered(neighbour.node(), now + Duration::from_secs(50));
+        let later = now + Duration::from_secs(51);
+        let mut hears = |node: &str, started, missed| {
+            let to = Whom { node: node.into(), started };
+            let bytes = neighbour.say_to(Some(to), ask(missed));
+            let mut effects = Vec::new();
+            peers.datagram(&bytes, later, &mut effects);
+            let said = neighbour.heard(effects);
+            (said, peers.stood_still())
+        };
+        assert_eq!(hears("n3", 1, 10_000_000), (vec![], false));
+        let hello = Word::Hello { version: 1 };
+        assert_eq!(hears("n1", 0, 10_000_000), (vec![hello], false));
+        let answer = Word::Answer { nonce: 7, version: 1 };
+        assert_eq!(hears("n1", 1, 0), (vec![answer.clone()], false));
+        assert_eq!(hears("n1", 2, 0), (vec![answer], false), "its clock was set back");
+        assert_eq!(hears("n1", 1, 10_000_000), (vec![], true), "it did stand still");
     }
 }

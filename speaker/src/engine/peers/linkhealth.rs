@@ -106,7 +106,7 @@ impl Peers {
             for link in self.health.still.keys().copied().collect::<Vec<_>>() {
                 let nonce = self.nonces.next_u64() | 1;
                 let version = self.book.mine().version;
-                let letter = self.letter_from_us(Word::Ask { nonce, version, missed: 0 });
+                let letter = self.letter_from_us(None, Word::Ask { nonce, version, missed: 0 });
                 let bytes = self.mesh.seal(&letter);
                 effects.push(Effect::Frame { link, to: MacAddr::BROADCAST, bytes });
             }

@@ -8,8 +8,8 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
-use crate::ownership::statement::Part;
-use crate::ownership::word::{Whom, Word};
+use crate::ownership::part::Part;
+use crate::ownership::word::{Digest, Whom, Word};
 
 /// News is repeated after these times: what one frame in twenty loses, two more rarely do.
 const REPEATS: [Duration; 2] = [Duration::from_millis(60), Duration::from_millis(250)];
@@ -74,15 +74,22 @@ impl Peers {
         for part in self.book.mine().parts() {
             self.tell(node, Word::Part(part), effects);
         }
-        let known = self.book.digest(&self.lives);
-        self.tell(node, Word::Digest { known, reply: true }, effects);
+        self.tell_digest(node, true, effects);
+    }
+
+    /// Tells `node` which statements are known here; and whether it is to say the same.
+    pub(super) fn tell_digest(&mut self, node: &NodeName, reply: bool, effects: &mut Vec<Effect>) {
+        for page in Digest::pages(self.book.digest(&self.lives), reply) {
+            self.tell(node, Word::Digest(page), effects);
+        }
     }
 
     /// Begins to ask all others for what happened meanwhile.
     pub(in crate::engine) fn ask_all(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.sync.begin(now);
-        let known = self.book.digest(&self.lives);
-        self.tell_all(Word::Digest { known, reply: true }, effects);
+        for page in Digest::pages(self.book.digest(&self.lives), true) {
+            self.tell_all(Word::Digest(page), effects);
+        }
     }
 
     /// Tells all others what changed in this member's own statement.
@@ -110,7 +117,7 @@ impl Peers {
         let gone = match self.lives.of(node) {
             Life::Gone => true,
             Life::Away => false,
-            Life::Present | Life::Suspected(_) | Life::Hidden => return None,
+            Life::Present | Life::Suspected | Life::Hidden => return None,
         };
         let whom = self.whom(node)?;
         Some(Word::Verdict { whom, gone, hung_up: self.hung_up(node) })

@@ -11,7 +11,7 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
-use crate::ownership::word::{Whom, Word};
+use crate::ownership::word::{Digest, Whom, Word};
 
 /// How often one that is missing and says something is asked whether it is there.
 const INQUIRE_EVERY: Duration = Duration::from_millis(200);
@@ -77,6 +77,13 @@ impl Returns {
     /// Something else is believed of `node` than before.
     pub(super) fn forget_awaited(&mut self, node: &NodeName) {
         self.awaited.remove(node);
+    }
+
+    /// There is no such node any more.
+    pub(super) fn forget(&mut self, node: &NodeName) {
+        self.inquiries.remove(node);
+        self.awaited.remove(node);
+        self.welcome.remove(node);
     }
 
     /// `node` was missing, and is there.
@@ -171,9 +178,11 @@ impl Peers {
         }
         let mut known = self.book.digest(&self.lives);
         // Of one that is missed only now it cannot be told yet whether it will ever speak again.
-        known.retain(|entry| matches!(self.lives.of(&entry.node), Life::Away | Life::Suspected(_)));
+        known.retain(|entry| matches!(self.lives.of(&entry.node), Life::Away | Life::Suspected));
         if !known.is_empty() {
-            self.tell(node, Word::Digest { known, reply: false }, effects);
+            for page in Digest::pages(known, false) {
+                self.tell(node, Word::Digest(page), effects);
+            }
         }
     }
 }

@@ -21,8 +21,8 @@ const DIGEST_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sync {
     began: Moment,
-    /// Those who have said which statements they know since then.
-    reported: BTreeSet<NodeName>,
+    /// Which pages of their digests others have sent since then.
+    reported: BTreeMap<NodeName, Pages>,
     /// By member and the life of it that is asked for: of one that starts anew, the last words of the
     /// former life still count.
     wanted: BTreeMap<(NodeName, u64), Want>,
@@ -31,6 +31,29 @@ pub(super) struct Sync {
     told: Option<NodeName>,
     /// Who was there when charges were last assigned.
     crowd: Option<BTreeMap<NodeName, bool>>,
+}
+
+/// The pages of a digest that have come.
+#[derive(Debug, Default)]
+struct Pages {
+    come: BTreeSet<u16>,
+    count: u16,
+}
+
+impl Pages {
+    /// Of two digests of different lengths the pages of the later count.
+    fn add(&mut self, page: u16, count: u16) {
+        if self.count != count {
+            *self = Self { come: BTreeSet::new(), count };
+        }
+        if page < count {
+            self.come.insert(page);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.count > 0 && self.come.len() == usize::from(self.count)
+    }
 }
 
 /// A statement that is missing.
@@ -47,7 +70,7 @@ impl Sync {
     pub(super) fn new(now: Moment) -> Self {
         Self {
             began: now,
-            reported: BTreeSet::new(),
+            reported: BTreeMap::new(),
             wanted: BTreeMap::new(),
             next_digest: now + DIGEST_EVERY,
             told: None,
@@ -61,9 +84,9 @@ impl Sync {
         self.reported.clear();
     }
 
-    /// `node` has said which statements it knows.
-    pub(super) fn report(&mut self, node: &NodeName) {
-        self.reported.insert(node.clone());
+    /// `node` has said which statements it knows, on this page of so many.
+    pub(super) fn report(&mut self, node: &NodeName, page: u16, pages: u16) {
+        self.reported.entry(node.clone()).or_default().add(page, pages);
     }
 
     /// The statement of `node` is missing, and `from` has it: that of this life and version at
@@ -87,6 +110,12 @@ impl Sync {
     /// still.
     pub(super) fn has(&mut self, node: &NodeName, is_behind: impl Fn(u64, u64) -> bool) {
         self.wanted.retain(|(wanted, life), want| wanted != node || is_behind(*life, want.version));
+    }
+
+    /// There is no such node any more.
+    pub(super) fn forget(&mut self, node: &NodeName) {
+        self.reported.remove(node);
+        self.wanted.retain(|(wanted, _), want| wanted != node && want.from != *node);
     }
 
     /// Which statements to ask for now, and of whom.
@@ -125,7 +154,8 @@ impl Sync {
         now: Moment,
     ) -> bool {
         now >= self.ends_by()
-            || (self.wanted.is_empty() && there.all(|node| self.reported.contains(node)))
+            || (self.wanted.is_empty()
+                && there.all(|node| self.reported.get(node).is_some_and(Pages::is_whole)))
     }
 
     pub(super) fn ends_by(&self) -> Moment {
@@ -150,5 +180,32 @@ impl Sync {
         }
         self.crowd = Some(crowd);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_come_when_all_its_pages_have() {
+        let node = NodeName::from("n2");
+        let mut sync = Sync::new(Moment::START);
+        let is_done = |sync: &Sync| sync.is_done([&node].into_iter(), Moment::START);
+        for (page, pages, expected) in [
+            (0, 3, false),
+            (2, 3, false),
+            (2, 3, false),
+            // Somebody came meanwhile, and its digest is longer now; or shorter.
+            (1, 4, false),
+            (1, 2, false),
+            (7, 2, false),
+            (0, 2, true),
+        ] {
+            sync.report(&node, page, pages);
+            assert_eq!(is_done(&sync), expected, "page {page} of {pages}");
+        }
+        sync.begin(Moment::START);
+        assert!(!is_done(&sync));
     }
 }

@@ -129,7 +129,7 @@ impl Peers {
         self.lives.iter().all(|(node, life)| match life {
             Life::Gone | Life::Hidden => true,
             Life::Away => self.hung_up(node),
-            Life::Present | Life::Suspected(_) => false,
+            Life::Present | Life::Suspected => false,
         })
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::mesh::Member;
 use crate::mesh::seal::SecretKey;
+use crate::respond::{Heard, HeardKind};
 
 #[test]
 fn nothing_is_announced_before_everything_was_delivered_once() {
@@ -49,9 +50,8 @@ fn repeating_what_is_known_has_no_effect() {
     assert_eq!(engine.on(again, rest), []);
 }
 
-/// A speaker that starts while the API server is away waits for it; it must not spin meanwhile.
-#[test]
-fn waiting_for_what_does_not_come_costs_few_calls() {
+/// With a mesh, in which nobody else is.
+fn meshed() -> Engine {
     let member = Member {
         node: "n1".into(),
         addr: SocketAddr::from(([192, 0, 2, 101], 7946)),
@@ -60,15 +60,45 @@ fn waiting_for_what_does_not_come_costs_few_calls() {
     };
     let keys = SecretKey::derive(b"secret").into();
     let mesh = Some(mesh::Identity { member, instance: [1; 16], keys, seed: 1 });
-    let mut engine = Engine::new(Settings { mesh, ..engine().settings }, Moment::START);
-    let (mut now, mut calls) = (Moment::START, 0);
-    while let Some(due) = engine.next_deadline().filter(|_| now < at(60_000)) {
+    Engine::new(Settings { mesh, ..engine().settings }, Moment::START)
+}
+
+/// Wakes the engine whenever it wants that, until `end`; that must not be too often.
+fn live(engine: &mut Engine, mut now: Moment, end: Moment) {
+    let (begun, mut calls) = (now, 0);
+    while let Some(due) = engine.next_deadline().filter(|due| *due <= end) {
         now = now.max(due);
         engine.on([], now);
         calls += 1;
-        assert!(calls < 1_000, "still at {now:?}");
+        assert!(calls < 1_000 + 20 * now.since(begun).as_secs(), "still at {now:?}");
     }
+}
+
+/// A speaker that starts while the API server is away waits for it; it must not spin meanwhile.
+#[test]
+fn waiting_for_what_does_not_come_costs_few_calls() {
+    let mut engine = meshed();
+    live(&mut engine, Moment::START, at(60_000));
     assert!(!engine.is_active());
+}
+
+/// A conflict is remembered for some minutes; who does not decide does not forget it either.
+#[test]
+fn one_without_links_is_not_woken_for_a_conflict_that_is_over() {
+    let mut engine = meshed();
+    engine.on(World::with(&["a"], &["n1"]).events(), at(0));
+    live(&mut engine, at(0), at(5_000));
+    assert!(engine.desired.contains_key(&ip(1)), "{:?}", engine.standings);
+    let mac = MacAddr([2, 0, 0, 0, 0, 99]);
+    let kind = HeardKind::Conflict;
+    let heard = Heard { link: IfIndex(1), address: ip(1), mac, source: mac, kind };
+    engine.on([Event::Heard(heard)], at(5_000));
+    assert_eq!(engine.conflicts.all().len(), 1);
+    engine.on([Event::Links(vec![])], at(5_001));
+    live(&mut engine, at(5_001), at(600_000));
+    engine.on([Event::Links(vec![link(1)])], at(600_000));
+    live(&mut engine, at(600_000), at(610_000));
+    assert_eq!((engine.is_active(), engine.conflicts.all().len()), (true, 0));
 }
 
 #[test]

@@ -85,3 +85,42 @@ fn an_interface_that_is_not_there_is_told_of_where_the_advertisement_selects_the
     let effects = engine.on([Event::Links(vec![link(1)])], at(11));
     assert_eq!(unused(&effects), Some(vec![("eth9", &Ineligible::Missing)]));
 }
+
+/// The kernel may refuse a socket: no right, no memory, a seccomp rule.
+#[test]
+fn a_link_whose_socket_is_refused_is_not_used_until_it_is_given() {
+    let why = "Operation not permitted (os error 1)".to_owned();
+    let refused = |links: &[u32]| {
+        let links = links.iter().map(|index| (IfIndex(*index), why.clone()));
+        Event::Refused(links.collect())
+    };
+    let on = |engine: &Engine| {
+        engine.ports.iter().flatten().map(|port| port.index.0).collect::<Vec<_>>()
+    };
+    let mut world = World::with(&["a"], &["n1"]);
+    world.links.push(link(2));
+    let (mut engine, effects) = world.deliver();
+    let asked = effects.iter().filter(|effect| matches!(effect, Effect::Ports(_))).count();
+    assert_eq!((on(&engine), asked), (vec![1, 2], 1));
+    let told = Ineligible::Refused { error: why.clone() };
+
+    let effects = engine.on([refused(&[1])], at(9));
+    assert_eq!(unused(&effects), Some(vec![("eth1", &told)]));
+    assert_eq!((on(&engine), engine.waits_for()), (vec![2], vec![]));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Ports(_))), "it is tried anyway");
+    assert_eq!(engine.on([refused(&[1])], at(10)), []);
+
+    let effects = engine.on([refused(&[1, 2])], at(11));
+    assert_eq!(unused(&effects), Some(vec![("eth1", &told), ("eth2", &told)]));
+    assert_eq!((on(&engine), engine.waits_for().len()), (vec![], 1));
+
+    let effects = engine.on([refused(&[1])], at(12));
+    assert_eq!(unused(&effects), Some(vec![("eth1", &told)]));
+    assert_eq!((on(&engine), engine.waits_for()), (vec![2], vec![]));
+    assert!(transmitted(&effects).contains(&(2, ip(1))), "{effects:?}");
+
+    // The next link of that name is another.
+    let again = LinkFacts { name: "eth1".to_owned(), ..link(3) };
+    engine.on([Event::Links(vec![again, link(2)])], at(13));
+    assert_eq!(on(&engine), [2, 3]);
+}

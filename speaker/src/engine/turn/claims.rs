@@ -38,8 +38,8 @@ impl Turn<'_> {
             let counter = match mine {
                 Some(held) if is_highest => held.counter,
                 Some(held) if rival.is_none() => held.counter.max(highest),
-                Some(held) => held.counter.max(highest) + 1,
-                None => highest.max(recorded) + 1,
+                Some(held) => held.counter.max(highest).saturating_add(1),
+                None => highest.max(recorded).saturating_add(1),
             };
             let rank = mine.map_or(rank, |held| held.rank.max(rank));
             if mine.is_none() && lives.iter().any(|(_, life)| life != Life::Present) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crds::model::electorate::{Ballot, Candidate};
 use crds::model::group::Group;
 use crds::model::ids::NodeName;
+use crds::model::selector::Labels;
 
 use super::{APART, BY_ANYONE, Turn};
 use crate::engine::defect::{Defect, has};
@@ -23,6 +24,7 @@ impl Turn<'_> {
         &mut self,
         group: &Group,
         held: &Held,
+        ballots: &[&Ballot<'_>],
         candidates: &[Candidate<'_>],
     ) -> Option<NodeName> {
         let key = group.addresses.first()?;
@@ -38,7 +40,9 @@ impl Turn<'_> {
             self.pending.wake_at(group, since + STEADY);
             return None;
         }
-        let is_able = candidates.iter().any(|candidate| candidate.node == to) && self.is_able(to);
+        let is_able = candidates.iter().any(|candidate| candidate.node == to)
+            && self.is_able(to)
+            && self.has_interface(to, ballots);
         is_able.then(|| to.clone())
     }
 
@@ -131,13 +135,15 @@ impl Turn<'_> {
         self.electorate.candidates(group.hash, ballots).any(|candidate| candidate.node == node)
     }
 
-    /// Whether `node` has one of the interfaces that the advertisements name, if they name any.
-    fn has_interface(&self, node: &NodeName, ballots: &[&Ballot<'_>]) -> bool {
+    /// Whether an advertisement that selects `node` names an interface that it has, or names none.
+    pub(super) fn has_interface(&self, node: &NodeName, ballots: &[&Ballot<'_>]) -> bool {
         let book = self.peers.book();
         let links = book.of(node).into_iter().flat_map(|statement| &statement.head.links);
         let names: BTreeSet<&String> = links.map(|link| &link.name).collect();
-        let mut all = ballots.iter().flat_map(|ballot| &ballot.advertisements);
-        all.any(|advertisement| {
+        let no_labels = Labels::new();
+        let labels = self.cluster.labels(node).unwrap_or(&no_labels);
+        let all = ballots.iter().flat_map(|ballot| &ballot.advertisements);
+        all.filter(|advertisement| advertisement.selects_node(labels)).any(|advertisement| {
             advertisement.interfaces.is_empty()
                 || advertisement.interfaces.iter().any(|name| names.contains(name))
         })
@@ -163,7 +169,9 @@ impl Turn<'_> {
     pub(super) fn recorded(&self, group: &Group, ballots: &[&Ballot<'_>]) -> Option<NodeName> {
         let mut recorded = group.services.iter().filter_map(|it| self.recorded.get(it));
         let node = &recorded.next()?.node;
-        let is_able = self.is_able(node) && self.is_candidate(group, ballots, node);
+        let is_able = self.is_able(node)
+            && self.is_candidate(group, ballots, node)
+            && self.has_interface(node, ballots);
         is_able.then(|| node.clone())
     }
 

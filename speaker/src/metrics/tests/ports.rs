@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-use crds::model::ids::IfIndex;
+use crds::model::ids::{IfIndex, MacAddr};
 use socket2::Socket;
 use tokio::sync::mpsc;
 

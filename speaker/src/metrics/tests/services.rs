@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use crds::model::ids::MacAddr;
+
 use super::*;
 use crate::mesh::seal::{self, Sealer, SecretKey};
 use crate::mesh::{Identity, Member, Mesh};

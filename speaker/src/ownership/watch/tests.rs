@@ -124,8 +124,8 @@ impl Scene {
                     self.watch.seen_answering(node, now);
                 }
             }
-            Act::Suspect { node, nonce } => {
-                self.lives.set(node, Life::Suspected(*nonce), now);
+            Act::Suspect { node, .. } => {
+                self.lives.set(node, Life::Suspected, now);
             }
             Act::Hears { node, .. } => {
                 self.lives.set(node, Life::Present, now);

@@ -32,6 +32,7 @@ impl Input {
             Event::Peers(_) => Some(Self::Peers),
             Event::Recorded(_) => Some(Self::Recorded),
             Event::Links(_)
+            | Event::Refused(_)
             | Event::Speakers(_)
             | Event::Datagram(_)
             | Event::Frame { .. }
@@ -77,6 +78,7 @@ impl Inputs {
             Event::Peers(peers) => replace(&mut self.peers, peers),
             Event::Recorded(change) => apply(&mut self.recorded, change),
             Event::Links(_)
+            | Event::Refused(_)
             | Event::Speakers(_)
             | Event::Datagram(_)
             | Event::Frame { .. }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
-use crate::node::{self, NodeId};
+use crate::node::{Names, NodeId};
 use crate::scenario::Scenario;
 use crate::time::{At, SEC};
 
@@ -69,7 +69,7 @@ fn an_owner_that_nobody_hears_on_the_wire_is_told_of_until_it_is_heard() {
     let cut = Fault::WireCut([owner].into());
     let scene = Scenario { lasts: FAULT + 110 * SEC, ..calm.with(FAULT, 60 * SEC, cut) };
     let ledger = must_hold(&scene);
-    let named = ledger.ever_unanswered.iter().filter(|(_, node)| *node == node::name(owner));
+    let named = ledger.ever_unanswered.iter().filter(|(_, node)| *node == Names::Short.of(owner));
     let held = ledger.owners(FAULT).into_values().filter(|id| *id == owner).count();
     assert_eq!(named.count(), held, "{:?}", ledger.ever_unanswered);
     let still: Vec<_> = ledger.unanswered.iter().filter(|(_, all)| !all.is_empty()).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::must_hold;
 use crate::fault::Fault;
-use crate::node::NodeId;
+use crate::node::{Names, NodeId};
 use crate::runs;
 use crate::scenario::{SETTLED, Scenario};
 use crate::time::{At, SEC};
@@ -45,6 +45,17 @@ fn one_dies(nodes: usize, services: usize, seeds: u64) {
     gaps.sort_unstable();
     let (half, most) = (gaps[gaps.len() / 2], gaps[(gaps.len() - 1) * 99 / 100]);
     assert!(half <= SEC / 2 && most <= SEC, "median {half} us, 99th percentile {most} us");
+}
+
+/// Each node has twenty links, and all of a hundred have long names: what they say of themselves, and of
+/// what they know of one another, fits into messages.
+#[test]
+fn many_links_and_long_names_fit_into_messages() {
+    for (nodes, segments) in [(3, 20), (100, 1)] {
+        let calm = Scenario { names: Names::Long, segments, ..Scenario::calm(1, nodes, 8) };
+        let ledger = must_hold(&calm.with(SETTLED + SEC, 4 * SEC, Fault::Cut(0)));
+        assert!(ledger.ends_well(), "{nodes} nodes: {:?}", ledger.end);
+    }
 }
 
 /// How many bytes a second the busiest sender of a cluster at rest puts on its wires.

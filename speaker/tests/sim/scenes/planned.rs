@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{FAULT, must_hold};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
-use crate::node::NodeId;
+use crate::node::{Names, NodeId};
 use crate::scenario::Scenario;
 use crate::time::{At, MS, SEC};
 
@@ -33,6 +33,19 @@ fn an_excluded_node_hands_over_without_a_gap() {
 #[test]
 fn a_drained_node_hands_over_without_a_gap() {
     is_handed_over(Fault::Drain);
+}
+
+/// Two hundred addresses of both families, and names as long as they may be: what is said of them all fits
+/// into messages.
+#[test]
+fn a_node_with_long_names_and_many_addresses_is_drained_without_a_gap() {
+    let calm = Scenario { names: Names::Long, dual: true, ..Scenario::calm(1, 3, 480) };
+    let owner = calm.busiest();
+    let held = |ledger: &Ledger, at| ledger.owners(at).values().filter(|id| **id == owner).count();
+    let ledger = must_hold(&calm.with(FAULT, 10 * SEC, Fault::Drain(owner)));
+    assert!(held(&ledger, FAULT) >= 200, "{}", held(&ledger, FAULT));
+    assert_eq!(ledger.longest_gap(FAULT), 0, "{:?}", ledger.gaps);
+    assert_eq!(held(&ledger, FAULT + 5 * SEC), 0);
 }
 
 #[test]

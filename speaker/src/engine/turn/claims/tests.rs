@@ -1,7 +1,6 @@
 //! `n1` among neighbours of which a test says what they hold and whether they are there.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use crds::model::compile::Config;
 use crds::model::electorate::Electorate;
@@ -10,23 +9,15 @@ use crds::model::ids::ServiceKey;
 use super::*;
 use crate::engine::cluster::Cluster;
 use crate::engine::heirs::Heirs;
+use crate::engine::neighbour::{Neighbour, identity};
 use crate::engine::peers::Peers;
 use crate::engine::pending::Pending;
 use crate::engine::{Exclusions, Settings};
 use crate::facts::Recorded;
-use crate::mesh::seal::SecretKey;
-use crate::mesh::{Identity, Member, Mesh};
 use crate::moment::Moment;
-use crate::ownership::statement::{Head, Phase, Statement};
-use crate::ownership::word::{Letter, Whom, Word};
+use crate::ownership::word::{Whom, Word};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-
-fn identity(n: u8) -> Identity {
-    let addr = SocketAddr::from(([192, 0, 2, 100 + n], 7946));
-    let member = Member { node: format!("n{n}").as_str().into(), addr, started: 1, renewals: 0 };
-    Identity { member, instance: [n; 16], keys: SecretKey::derive(b"secret").into(), seed: 1 }
-}
 
 fn held(rank: Rank, counter: u64) -> Held {
     Held { rank, counter, offer: None }
@@ -49,26 +40,15 @@ impl Scene {
 
     /// Neighbour `n` says that it holds this, and is there or not.
     fn with(mut self, n: u8, holds: Option<Held>, is_there: bool) -> Self {
-        let identity = identity(n);
-        let Member { node, addr, started, .. } = identity.member.clone();
-        let head = Head {
-            node: node.clone(),
-            started,
-            addr,
-            phase: Phase::Ready,
-            links: Vec::new(),
-            whole: true,
-        };
-        let holdings = holds.map(|held| (ADDRESS, held)).into_iter().collect();
-        let mut mesh = Mesh::new(identity, Moment::START);
-        let mut words: Vec<Word> =
-            Statement { head, version: 1, holdings }.parts().into_iter().map(Word::Part).collect();
+        let mut neighbour = Neighbour::new(n);
+        neighbour.holds(holds.map(|held| (ADDRESS, held)));
+        let node = neighbour.node().clone();
+        let mut said = neighbour.statement();
         if !is_there {
-            let whom = Whom { node: node.clone(), started };
-            words.push(Word::Verdict { whom, gone: true, hung_up: false });
+            let whom = Whom { node: node.clone(), started: 1 };
+            said.push(neighbour.say(Word::Verdict { whom, gone: true, hung_up: false }));
         }
-        for word in words {
-            let bytes = mesh.seal(&Letter { from: node.clone(), started, word });
+        for bytes in said {
             self.peers.datagram(&bytes, Moment::START, &mut Vec::new());
         }
         assert_eq!(self.peers.lives().is_present(&node), is_there);
@@ -135,6 +115,9 @@ fn a_claim_is_above_every_other_that_is_known() {
         ("after one that only the record knows", recorded(alone(), 9), 10),
         ("after both, the record being older", recorded(dead(7), 5), 8),
         ("beside one that lives", near(7), 8),
+        ("after a record of the highest number there is", recorded(alone(), u64::MAX), u64::MAX),
+        ("beside one of the highest number there is", near(u64::MAX), u64::MAX),
+        ("held, beside one of that", near(u64::MAX).holding(firm(u64::MAX)), u64::MAX),
         ("held, and lower than one that lives", near(7).holding(firm(3)), 8),
         ("held, and the highest", near(7).holding(firm(9)), 9),
         ("held, and nobody else lives", dead(7).holding(firm(3)), 3),
