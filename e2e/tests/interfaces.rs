@@ -24,14 +24,14 @@ impl Lan {
         let script = format!(
             "link add {LAN} link eth0 address {LAN_MAC} type macvlan mode bridge\nlink set {LAN} up\n"
         );
-        namespace::ip(&node.name, &script)?;
+        namespace::ip(&node.namespace, &script)?;
         Ok(Self(node))
     }
 }
 
 impl Drop for Lan {
     fn drop(&mut self) {
-        if let Err(error) = namespace::ip(&self.0.name, &format!("link del {LAN}\n")) {
+        if let Err(error) = namespace::ip(&self.0.namespace, &format!("link del {LAN}\n")) {
             eprintln!("{LAN} stays on {}: {error:#}", self.0.name);
         }
     }

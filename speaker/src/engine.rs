@@ -225,9 +225,10 @@ impl Engine {
             .min()
     }
 
-    /// Whether everything was delivered and a table is in force.
+    /// Whether everything was delivered and a table is in force, be it an empty one since this node has no
+    /// interface to answer on.
     pub fn is_active(&self) -> bool {
-        self.phase.decides()
+        matches!(self.phase, Phase::Active | Phase::Lapsed { .. })
     }
 
     /// What is waited for before this speaker can answer, in words for a person.

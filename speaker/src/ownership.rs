@@ -47,6 +47,9 @@ pub enum Why {
     /// `externalTrafficPolicy: Local`) without an endpoint.
     #[error("no node that may announce it is available")]
     NoCandidate,
+    /// This speaker has stopped answering for anything.
+    #[error("this node has no interface to answer on, or is out of touch with the others")]
+    OutOfTouch,
     /// It is being asked whether another host has the address already.
     #[error("asking whether another host has the address")]
     Probing,
@@ -74,6 +77,7 @@ impl Why {
             Self::NoEndpoints => "noEndpoints",
             Self::NoCandidate => "noCandidate",
             Self::NoInterface(_) => "noInterface",
+            Self::OutOfTouch => "outOfTouch",
             Self::Probing => "probing",
             Self::InUse { .. } => "addressInUse",
         }

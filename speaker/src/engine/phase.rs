@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Engine;
+use crds::model::ids::ServiceKey;
+
 use super::effect::Effect;
 use super::peers::Peers;
+use super::{Engine, Standing};
 use crate::announce::desired::Desired;
 use crate::moment::Moment;
+use crate::ownership::Why;
 use crate::ownership::claim::{Claim, Held, Rank};
 use crate::ownership::statement::Phase as Said;
 
@@ -130,6 +133,7 @@ impl Engine {
         }
         if peers.is_settled(now) {
             self.begin(effects);
+            self.lapse_if_late(now, effects);
         }
     }
 
@@ -186,6 +190,14 @@ impl Engine {
     fn lapse(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Lapsed { asked: false };
         effects.push(Effect::Publish(Desired::new()));
+        if self.ports.as_ref().is_some_and(Vec::is_empty) {
+            // That may last: people should not read that this node announces anything.
+            for service in self.stand_by_nothing() {
+                let uid = self.cluster.uid(&service);
+                let standing = Some(Standing::Silent(Why::OutOfTouch));
+                effects.push(Effect::Report { service, uid, standing });
+            }
+        }
         let Some(peers) = &mut self.peers else { return };
         let held: Vec<(IpAddr, Held)> =
             peers.book().mine().holdings.iter().map(|(a, held)| (*a, held.clone())).collect();
@@ -193,6 +205,19 @@ impl Engine {
             let lapsed = Held { rank: Rank::Lapsed, offer: None, ..held };
             peers.book_mut().hold(address, Some(lapsed));
         }
+    }
+
+    /// Nothing is answered for any more; gives the Services for which something was. They stay known, so that
+    /// one that is deleted meanwhile is told of.
+    fn stand_by_nothing(&mut self) -> Vec<ServiceKey> {
+        self.holders.clear();
+        self.desired.clear();
+        let answered = self.standings.iter_mut().filter(|(_, it)| it.addresses().next().is_some());
+        let withdrawn = answered.map(|(service, standing)| {
+            *standing = Standing::Silent(Why::OutOfTouch);
+            service.clone()
+        });
+        withdrawn.collect()
     }
 
     fn recover(&mut self, asked: bool, now: Moment, effects: &mut Vec<Effect>) {
@@ -206,9 +231,7 @@ impl Engine {
             self.phase = Phase::Active;
             self.returns += 1;
             // Everything is decided anew, and what is kept is announced anew.
-            self.standings.clear();
-            self.holders.clear();
-            self.desired.clear();
+            self.stand_by_nothing();
             for (address, links) in std::mem::take(&mut self.present) {
                 for link in links.into_keys() {
                     self.bursts.stop(crate::announce::burst::Target { link, address });

@@ -152,6 +152,31 @@ fn a_service_that_goes_while_all_is_decided_anew_is_not_answered_any_more() {
     }
 }
 
+/// Nobody reads that a node announces what it has no interface for; and what is deleted meanwhile is told of
+/// when it can be.
+#[test]
+fn one_without_links_says_that_it_announces_nothing_and_then_what_is_gone() {
+    let mut engine = meshed();
+    engine.on(World::with(&["a", "b"], &["n1"]).events(), at(0));
+    live(&mut engine, at(0), at(5_000));
+    let silent = |name| Effect::Report {
+        service: key(name),
+        uid: "0f5a".to_owned(),
+        standing: Some(Standing::Silent(Why::OutOfTouch)),
+    };
+    let effects = engine.on([Event::Links(vec![])], at(5_000));
+    assert!([silent("a"), silent("b")].iter().all(|told| effects.contains(told)), "{effects:?}");
+    engine.on([Event::Services(Change::Remove(key("b")))], at(5_001));
+    let mut effects = engine.on([Event::Links(vec![link(1)])], at(6_000));
+    while let Some(due) = engine.next_deadline().filter(|due| *due <= at(8_000)) {
+        effects.extend(engine.on([], due));
+    }
+    let gone = Effect::Report { service: key("b"), uid: String::new(), standing: None };
+    assert!(effects.contains(&gone), "{effects:?}");
+    let announced = reported(&effects, "a").is_some_and(|it| it.announcement().is_some());
+    assert!(announced && engine.desired.contains_key(&ip(1)), "{effects:?}");
+}
+
 /// As it was seen in the lab: the address is given to another Service later, and withdrawn again.
 #[test]
 fn an_address_is_not_answered_for_a_service_that_went_with_its_pool() {

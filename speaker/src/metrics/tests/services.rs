@@ -55,6 +55,7 @@ fn reasons() -> Vec<Why> {
         Why::NoInterface(address),
         Why::Probing,
         Why::InUse { address, mac: MacAddr([2, 0, 0, 0, 0, 9]) },
+        Why::OutOfTouch,
     ]
 }
 
@@ -80,6 +81,7 @@ fn each_way_that_a_service_stands_is_shown_and_each_end_counted() {
         "noInterface",
         "probing",
         "addressInUse",
+        "outOfTouch",
         "deputising",
     ];
     for (word, standing) in words.iter().zip(&standings) {
@@ -95,7 +97,7 @@ fn each_way_that_a_service_stands_is_shown_and_each_end_counted() {
     metrics.set_standing(named("notOwner"), Some(&standings[8]));
     assert_eq!(by_label(&metrics, "ferrolb_speaker_probes_total"), once(&["free", "taken"]));
     let shown = text(&metrics);
-    assert!(shown.contains("ferrolb_speaker_announcements_begun_total 11\n"), "{shown}");
+    assert!(shown.contains("ferrolb_speaker_announcements_begun_total 12\n"), "{shown}");
     for word in words {
         metrics.set_standing(named(word), None);
     }
