@@ -46,8 +46,8 @@ bench: deps ## All benchmarks; results go to docs/performance.md
 bench-failover: deps ## What faults cost, each measured many times (FAULTS, RUNS, SIZES; root)
 	@e2e/bench-failover
 
-sim: ## The proof of ownership: scenes, defects, SEEDS=1000 seeds from SEED_BASE=1 on; or one told in full (SEED)
-	SEEDS=$${SEEDS:-1000} cargo test --config speaker/tests/sim/profile.toml -p simulation -- --nocapture $(if $(SEED),seeds)
+sim: ## The proof of ownership: scenes (LONG=1: also those of a minute), defects, SEEDS=1000 seeds from SEED_BASE=1 on; or one told in full (SEED)
+	SEEDS=$${SEEDS:-1000} cargo test --config speaker/tests/sim/profile.toml -p simulation -- --nocapture $(if $(SEED),seeds) $(if $(LONG),--include-ignored)
 
 images: $(IMAGES) ## The container images, as archives under target/images
 

@@ -47,7 +47,7 @@ struct LabArgs {
     #[arg(long)]
     beside: Vec<Beside>,
     /// So many clusters with ferrolb at once.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     lanes: usize,
     /// The program `lab`.
     #[arg(long)]
