@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::cluster::Lab;
 use crate::config::NAMESPACE;
+use crate::scene::SETTLED;
+use crate::wait::{Look, until_blocking};
 
 const RELEASE: &str = "ferrolb";
 
@@ -29,8 +31,19 @@ impl Settings {
         let wait = ["--wait", "--timeout", "120s"];
         let args: Vec<&str> = fixed.into_iter().chain(set).chain(wait).collect();
         lab.helm(&args)?;
+        await_ends(lab)?;
         Ok(made)
     }
+}
+
+/// Waits until the pods that were replaced have ended: Helm waits for the new ones only, and whoever counts
+/// pods, or reads all their logs, finds both.
+fn await_ends(lab: &Lab) -> Result<()> {
+    until_blocking(SETTLED, "the replaced pods to end", || {
+        let path = "jsonpath={.items[*].metadata.deletionTimestamp}";
+        let ending = lab.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", path])?;
+        Ok(Look::when(ending.trim().is_empty().then_some(()), || ending.clone()))
+    })
 }
 
 /// The revision that is deployed.
@@ -44,7 +57,8 @@ impl Drop for Settings {
     fn drop(&mut self) {
         let args =
             ["-n", NAMESPACE, "rollback", RELEASE, &self.revision, "--wait", "--timeout", "120s"];
-        if let Err(error) = self.lab.helm(&args) {
+        let restored = self.lab.helm(&args).and_then(|_| await_ends(&self.lab));
+        if let Err(error) = restored {
             eprintln!("the chart's settings stay changed: {error:#}");
         }
     }

@@ -113,9 +113,6 @@ async fn an_advertisement_for_a_pool_that_is_not_there_is_taken_with_a_warning()
     Ok(())
 }
 
-/// Two controllers, and in each a container that serves the webhook alone.
-const CONTAINERS: usize = 4;
-
 /// How often each container has begun to serve a certificate, by its log.
 fn served(lab: &Lab) -> Result<BTreeMap<String, usize>> {
     let mut served = BTreeMap::new();
@@ -140,8 +137,9 @@ async fn all_changed(
     until(CHANGED, "every container to serve another certificate", async || {
         let now = served(lab)?;
         // Pods of before the last change of the chart's settings may just be ending.
-        let is_new = |(one, count): (&String, &usize)| *count > before.get(one).copied().unwrap_or(0);
-        let changed = now.len() >= CONTAINERS && now.iter().all(is_new);
+        let is_new =
+            |(one, count): (&String, &usize)| *count > before.get(one).copied().unwrap_or(0);
+        let changed = now.len() == 2 * CONTAINERS.len() && now.iter().all(is_new);
         Ok(Look::when(changed.then_some(()), || format!("before {before:?}, now {now:?}")))
     })
     .await?;
