@@ -86,12 +86,23 @@ fn visit(
         visits.made += 1;
         visits.slowest = visits.slowest.max(took);
         if let Err(error) = result {
-            visits.failed.push(format!("{ip} after {:.3?}: {error:#}", asked - begun));
+            // Whether one packet was lost, or nothing gets through.
+            let again = fetch(ip).map_or_else(|error| format!("{error:#}"), |()| "fine".to_owned());
+            let (at, entry) = (asked - begun, neighbour(ip));
+            visits.failed.push(format!("{ip} after {at:.3?}: {error:#}; {entry}; again: {again}"));
         }
         due = (due + interval).max(Instant::now());
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     visits
+}
+
+/// What the kernel knows of the neighbour.
+fn neighbour(ip: IpAddr) -> String {
+    let mut command = Command::new("ip");
+    command.args(["-s", "neigh", "show", &ip.to_string(), "dev", "eth0"]).stdin(Stdio::null());
+    let printed = command.output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&printed).trim().to_owned()
 }
 
 /// Removes one entry of the neighbour cache. There may be none.
