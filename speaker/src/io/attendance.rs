@@ -18,7 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,9 @@ const MOST: usize = 256;
 /// The most of them from one address: a speaker needs one, and a moment later another, when it was
 /// started again. So strangers need many machines to keep speakers out.
 const MOST_FROM_ONE: usize = 4;
+/// The same from one network of IPv6, of whose addresses anybody on it has as many as there are: there three
+/// watchers are, and those that follow them.
+const MOST_FROM_ONE_NETWORK: usize = 16;
 /// The pause after the kernel could not give a connection; most likely descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -150,8 +153,8 @@ impl Attended {
         TcpListener::bind(address).await.map(Self)
     }
 
-    /// Greets and holds every connection until it ends, up to some limits; for ever. What comes in
-    /// is discarded.
+    /// Greets and holds every connection until it ends, up to some limits; for ever. A speaker says nothing
+    /// on it, so whoever does is none, and is hung up on.
     pub async fn run(self) {
         let held = Arc::new(Held::default());
         loop {
@@ -174,7 +177,7 @@ impl Attended {
 async fn hold(mut stream: TcpStream, _place: Place) {
     // The greeting fits into an empty buffer, so this waits for nobody.
     if keep_alive(&stream).is_ok() && stream.write_all(GREETING).await.is_ok() {
-        ended(stream).await;
+        let _ended_or_spoken = stream.read(&mut [0]).await;
     }
 }
 
@@ -189,12 +192,24 @@ impl Held {
         if held.values().sum::<usize>() >= MOST {
             return None;
         }
+        let (from, most) = origin(from);
         let of_this = held.entry(from).or_default();
-        if *of_this >= MOST_FROM_ONE {
+        if *of_this >= most {
             return None;
         }
         *of_this += 1;
         Some(Place { held: Arc::clone(this), from })
+    }
+}
+
+/// What counts as one origin, and how many connections may come from it.
+fn origin(from: IpAddr) -> (IpAddr, usize) {
+    match from.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = v6.to_bits() >> 64 << 64;
+            (Ipv6Addr::from_bits(network).into(), MOST_FROM_ONE_NETWORK)
+        }
+        v4 @ IpAddr::V4(_) => (v4, MOST_FROM_ONE),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::links::LinksError;
 use crate::engine::Event;
 
-/// A dump takes about a millisecond; what takes longer than this comes too late to be of use.
+/// A question takes a fraction of a millisecond; what takes longer than this comes too late to be of use.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where to ask.
@@ -46,9 +46,8 @@ async fn answer(
     events: mpsc::Sender<Event>,
 ) {
     while let Some(links) = asked.recv().await {
-        match tokio::time::timeout(TIMEOUT, dump(&handle)).await {
-            Ok(Ok(mut counted)) => {
-                counted.retain(|link, _| links.contains(link));
+        match tokio::time::timeout(TIMEOUT, count(&handle, &links)).await {
+            Ok(Ok(counted)) => {
                 if events.send(Event::Counted(counted)).await.is_err() {
                     return;
                 }
@@ -59,9 +58,22 @@ async fn answer(
     }
 }
 
-async fn dump(handle: &Handle) -> Result<BTreeMap<IfIndex, u64>, rtnetlink::Error> {
-    let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-    Ok(links.iter().filter_map(received).collect())
+/// Each link by itself: a node has one for each of its pods, and these are of no interest.
+async fn count(
+    handle: &Handle,
+    links: &BTreeSet<IfIndex>,
+) -> Result<BTreeMap<IfIndex, u64>, rtnetlink::Error> {
+    let mut counted = BTreeMap::new();
+    for link in links {
+        match handle.link().get().match_index(link.0).execute().try_next().await {
+            Ok(message) => counted.extend(message.as_ref().and_then(received)),
+            Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => {
+                tracing::debug!(%link, "the link has gone since");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(counted)
 }
 
 fn received(message: &LinkMessage) -> Option<(IfIndex, u64)> {

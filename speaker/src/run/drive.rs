@@ -39,13 +39,15 @@ pub(super) async fn drive(
             shell.metrics.note(event);
         }
         let effects = engine.on(batch.drain(..), clock.now());
+        // What is said last is among them, too.
+        let halts = effects.contains(&Effect::Halt);
         for effect in effects {
-            if effect == Effect::Halt {
-                tracing::info!("all addresses are left to others, good-bye");
-                memory.finish();
-                return;
-            }
             shell.carry_out(effect);
+        }
+        if halts {
+            tracing::info!("all addresses are left to others, good-bye");
+            memory.finish();
+            return;
         }
         if let Some(refused) = shell.ports.refused() {
             batch.push(Event::Refused(refused));

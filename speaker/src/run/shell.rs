@@ -53,9 +53,10 @@ impl Shell {
             Effect::Unused(unused) => self.leave(unused),
             Effect::Ranges(ranges) => self.ports.set_ranges(ranges),
             Effect::Publish(desired) => {
-                self.ports.listen_for(&desired);
-                let next = Table::following(&self.table.load(), desired);
+                // First: joining a thousand multicast groups takes a while, and IPv4 needs none.
+                let next = Table::following(&self.table.load(), desired.clone());
                 self.table.store(Arc::new(next));
+                self.ports.listen_for(&desired);
             }
             Effect::Renew(until) => self.deadline.renew(until),
             Effect::Transmit { link, address, frame } => {

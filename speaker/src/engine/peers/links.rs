@@ -52,9 +52,12 @@ impl Links {
 impl Peers {
     /// These links can carry announcements now.
     pub(in crate::engine) fn set_links(&mut self, ports: &[PortSpec], links: &[LinkFacts]) {
-        self.ports = ports.to_vec();
+        // A node has a link for each of its pods: that one comes or goes concerns nobody.
+        if self.ports != ports {
+            self.ports = ports.to_vec();
+            self.repeats.hello_now();
+        }
         self.links.set(ports, links);
-        self.repeats.hello_now();
         self.tell_links();
     }
 

@@ -152,6 +152,19 @@ fn a_service_that_goes_while_all_is_decided_anew_is_not_answered_any_more() {
     }
 }
 
+/// Each pod has a link on its node, and pods come and go.
+#[test]
+fn a_link_that_is_not_used_is_nothing_to_tell_the_others() {
+    let mut engine = meshed();
+    engine.on(World::with(&["a"], &["n1"]).events(), at(0));
+    live(&mut engine, at(0), at(5_000));
+    let lo = LinkFacts { name: "lo".to_owned(), ..link(9) };
+    let effects = engine.on([Event::Links(vec![link(1), lo])], at(5_000));
+    assert_eq!(effects, []);
+    let effects = engine.on([Event::Links(vec![link(1), link(2)])], at(5_001));
+    assert!(effects.iter().any(|it| matches!(it, Effect::Frame { .. })), "{effects:?}");
+}
+
 /// Nobody reads that a node announces what it has no interface for; and what is deleted meanwhile is told of
 /// when it can be.
 #[test]

@@ -91,3 +91,27 @@ fn places_are_limited_and_given_back() {
     drop(others);
     assert!(held.0.lock().unwrap().is_empty());
 }
+
+#[test]
+fn a_network_of_ipv6_has_few_places_however_many_addresses_it_has() {
+    let held = Arc::new(Held::default());
+    let address = |network: u128, n: u128| IpAddr::from(Ipv6Addr::from_bits(network << 64 | n));
+    let of = |network| -> Vec<Place> {
+        (0..1_000).filter_map(|n| Held::place(&held, address(network, n))).collect()
+    };
+    let (one, other) = (of(1), of(2));
+    assert_eq!((one.len(), other.len()), (MOST_FROM_ONE_NETWORK, MOST_FROM_ONE_NETWORK));
+    let mapped = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().into();
+    assert_eq!(origin(mapped), (IpAddr::from([192, 0, 2, 1]), MOST_FROM_ONE));
+    drop((one, other));
+    assert!(held.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_says_something_is_hung_up_on() {
+    let (address, _task) = attended().await;
+    let mut stranger = connect(LOOPBACK, address).await.unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let ended = timeout(SOON, stranger.read(&mut [0; 8])).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+}
