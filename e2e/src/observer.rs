@@ -9,6 +9,7 @@
 mod arp;
 mod asker;
 mod family;
+mod forged;
 mod ndp;
 mod said;
 
@@ -27,6 +28,7 @@ use crate::plan::{FIRST_OBSERVER, Machine, observer6};
 use crate::trace::Trace;
 use crate::wait::{Look, SOON, until};
 
+pub use self::forged::forge_claims;
 pub use self::said::{Kind, Mac, Said};
 
 /// How often each address is asked for, unless a test says otherwise.

@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use e2e::cluster::Lab;
 use e2e::config::{self, Config};
 use e2e::families::Families;
 use e2e::fault;
 use e2e::namespace::inside;
-use e2e::observer::{Kind, Mac, Observer};
+use e2e::observer::{self, Kind, Mac, Observer};
 use e2e::plan::Machine;
+use e2e::scene::{self, Scene};
 use e2e::service::Service;
 use e2e::temp_ns::TempNamespace;
 use e2e::trace::Trace;
 use e2e::wait::{Look, SOON, until};
-use e2e::{event, scene, web};
+use e2e::{event, speakers, web};
 
 const CONFLICT: &str = "AddressConflict";
 
@@ -102,6 +103,38 @@ async fn a_service_that_asked_for_exactly_that_address_is_not_announced() -> Res
         // Once the other host is gone, nothing stands in the way.
         there.heal()?;
         service.announcer().await.map(drop)
+    })
+    .await
+}
+
+/// Whoever is on the segment can send a frame in anybody's name.
+#[tokio::test]
+#[ignore = "needs a lab: make e2e"]
+async fn forged_frames_are_asked_about_and_believed_by_nobody() -> Result<()> {
+    /// Longer than questions take, and until what a Speaker object says is written.
+    const A_WHILE: Duration = Duration::from_secs(4);
+    Scene::with("forged", 1, async |scene| {
+        let IpAddr::V4(ip) = scene.addresses[0] else { bail!("{:?}", scene.addresses) };
+        let owner = scene.busiest()?;
+        for frames in [1, 3_000] {
+            let begun = scene.now();
+            observer::forge_claims(ip, frames)?;
+            scene.look_on(A_WHILE).await?;
+            let trace = scene.since(begun);
+            let asked = trace.announcements_of(ip.into()).any(|it| it.mac == owner.mac);
+            // At most once in ten seconds.
+            ensure!(asked || frames > 1, "the owner said nothing\n{trace}");
+            for node in scene.lab.nodes() {
+                let status = speakers::status(&scene.client, &node.name).await?;
+                let conflicts = status["conflicts"].as_array().map_or(0, Vec::len);
+                ensure!(conflicts == 0, "{} after {frames} frames: {status}", node.name);
+            }
+        }
+        scene.settle().await?;
+        ensure!(scene.owners().get(&ip.into()) == Some(&owner.mac), "{:?}", scene.owners());
+        let events = scene.space.kubectl(&["get", "events"])?;
+        ensure!(!events.contains(CONFLICT), "{events}");
+        Ok(())
     })
     .await
 }

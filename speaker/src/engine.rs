@@ -187,6 +187,7 @@ impl Engine {
         self.announce(now, &mut effects);
         self.probe(now, &mut effects);
         self.check(now, &mut effects);
+        self.ask_for_disputed(now, &mut effects);
         self.describe(now, &mut effects);
         self.tell_unused(&mut effects);
         if let Some(peers) = &mut self.peers {

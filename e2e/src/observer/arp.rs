@@ -46,6 +46,11 @@ pub(super) fn parse(frame: &[u8]) -> Option<Said> {
     })
 }
 
+/// "`address` is at `mac`", to all: a gratuitous request.
+pub(super) fn claim(mac: Mac, address: Ipv4Addr) -> [u8; LENGTH] {
+    question(mac, address, address)
+}
+
 /// "Who has `target`? Tell `sender`", to all.
 pub(super) fn question(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> [u8; LENGTH] {
     let mut frame = [0; LENGTH];

@@ -55,7 +55,7 @@ impl Family {
 }
 
 /// Opens something in another network namespace; the caller's own thread stays where it is.
-fn in_namespace<T: Send>(
+pub(super) fn in_namespace<T: Send>(
     namespace: &str,
     open: impl FnOnce() -> std::io::Result<T> + Send,
 ) -> Result<T> {

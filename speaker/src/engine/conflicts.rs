@@ -3,12 +3,15 @@
 //! An address that has served is kept and defended (RFC 5227 section 2.4, c): one announcement in
 //! ten seconds at most, so that two who both defend do not flood the link. One that was never
 //! announced is not announced at all.
+//!
+//! What one frame says is asked, not believed: whoever is on the segment can send one in anybody's name. A
+//! host that has the address answers; then it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crds::model::ids::MacAddr;
+use crds::model::ids::{IfIndex, MacAddr};
 
 use super::effect::Conflict;
 use crate::limits;
@@ -22,6 +25,29 @@ const MEMBER_FORGOTTEN: Duration = Duration::from_mins(1);
 /// A host that was not heard for this long has gone.
 const FORGOTTEN: Duration = Duration::from_mins(5);
 
+/// When it is asked on the wire who has an address that another host was heard to speak for.
+const QUESTIONS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100)];
+/// A host that has the address has answered by then, counted from the first question. What is heard later is
+/// no answer.
+const ANSWERED: Duration = Duration::from_millis(300);
+/// An address is asked for again at the earliest after this; for so long what was heard first is remembered.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// An address that is being asked for, or was lately.
+#[derive(Debug)]
+struct Question {
+    link: IfIndex,
+    began: Moment,
+    sent: usize,
+}
+
+impl Question {
+    fn next(&self) -> Option<Moment> {
+        QUESTIONS.get(self.sent).map(|after| self.began + *after)
+    }
+}
+
 /// The conflicts known.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
@@ -29,6 +55,9 @@ pub(super) struct Conflicts {
     defended: BTreeMap<IpAddr, Moment>,
     /// Members that answered without a claim: first, and last.
     members: BTreeMap<(IpAddr, MacAddr), (Moment, Moment)>,
+    /// Other hosts that were heard once, and when.
+    heard_once: BTreeMap<(IpAddr, MacAddr), Moment>,
+    questions: BTreeMap<IpAddr, Question>,
 }
 
 impl Conflicts {
@@ -50,6 +79,46 @@ impl Conflicts {
             self.known.insert(key, (conflict.clone(), now));
         }
         !is_one_too_many
+    }
+
+    /// The host with `mac`, which is no member's, was heard on `link` to speak for `address`: whether that
+    /// is an answer to a question of ours. Otherwise it is asked.
+    pub(super) fn is_confirmed(
+        &mut self,
+        address: IpAddr,
+        mac: MacAddr,
+        link: IfIndex,
+        now: Moment,
+    ) -> bool {
+        let key = (address, mac);
+        let lately = |at: &Moment| now.since(*at) < ASK_AGAIN;
+        if self.known.contains_key(&key) {
+            return true;
+        }
+        if let Some(at) = self.heard_once.get(&key).filter(|at| lately(at)) {
+            let asked = self.questions.get(&address).map(|question| question.began);
+            let is_answer = |asked: Moment| now.since(asked) <= ANSWERED;
+            return now > *at && asked.is_some_and(is_answer);
+        }
+        self.heard_once.retain(|_, at| lately(at));
+        self.questions.retain(|_, question| lately(&question.began));
+        if self.heard_once.len() < limits::CONFLICTS {
+            self.heard_once.insert(key, now);
+            self.questions.entry(address).or_insert(Question { link, began: now, sent: 0 });
+        }
+        false
+    }
+
+    /// Which addresses to ask for now, and on which links.
+    pub(super) fn questions_due(&mut self, now: Moment) -> Vec<(IpAddr, IfIndex)> {
+        let mut due = Vec::new();
+        for (address, question) in &mut self.questions {
+            if question.next().is_some_and(|next| next <= now) {
+                question.sent += 1;
+                due.push((*address, question.link));
+            }
+        }
+        due
     }
 
     /// A member's MAC was heard for `address`, to which it has no claim. The claim may be on its way,
@@ -92,14 +161,13 @@ impl Conflicts {
 
     /// When the next of them may be over.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.known.values().map(|(_, heard)| *heard + FORGOTTEN).min()
+        let known = self.known.values().map(|(_, heard)| *heard + FORGOTTEN);
+        known.chain(self.questions.values().filter_map(Question::next)).min()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crds::model::ids::IfIndex;
-
     use super::*;
 
     fn conflict(address: u32, mac: u32) -> Conflict {
@@ -128,6 +196,41 @@ mod tests {
         // When they are silent there is room again.
         conflicts.sweep(at(1) + FORGOTTEN, |_| true);
         assert!(conflicts.note(&conflict(1, 7), at(400)));
+    }
+
+    #[test]
+    fn what_one_frame_says_is_asked_three_times_and_counts_when_it_is_answered() {
+        let (mut conflicts, link) = (Conflicts::default(), IfIndex(2));
+        let Conflict { address, mac, .. } = conflict(1, 9);
+        let at = |ms| Moment::after_start(Duration::from_millis(ms));
+        let hears =
+            |conflicts: &mut Conflicts, ms| conflicts.is_confirmed(address, mac, link, at(ms));
+        assert!(!hears(&mut conflicts, 1_000));
+        assert!(
+            !hears(&mut conflicts, 1_000),
+            "the same frame on two sockets, or sent twice at once"
+        );
+        let asked = (1_000..2_000).filter(|ms| !conflicts.questions_due(at(*ms)).is_empty());
+        assert!(asked.eq([1_000, 1_050, 1_100]));
+        assert_eq!(conflicts.next_deadline(), None);
+        assert!(
+            !hears(&mut conflicts, 1_301) && !hears(&mut conflicts, 5_000),
+            "these are no answers"
+        );
+        assert!(!hears(&mut conflicts, 11_001), "it did not answer; somebody says it again");
+        assert_eq!(conflicts.questions_due(at(11_001)), [(address, link)]);
+        assert!(hears(&mut conflicts, 11_002), "it answers");
+    }
+
+    #[test]
+    fn hosts_that_are_made_up_have_nobody_asked_for_more_than_is_known_of() {
+        let mut conflicts = Conflicts::default();
+        for n in 0..20_000 {
+            let Conflict { address, mac, link, .. } = conflict(n, n);
+            assert!(!conflicts.is_confirmed(address, mac, link, at(1)));
+        }
+        assert_eq!(conflicts.heard_once.len(), limits::CONFLICTS);
+        assert_eq!(conflicts.questions_due(at(1)).len(), limits::CONFLICTS);
     }
 
     #[test]

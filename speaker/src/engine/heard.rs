@@ -105,10 +105,21 @@ impl Engine {
             }
         }
         let (mac, link) = (heard.mac, heard.link);
-        if member.is_some() && !self.conflicts.is_stubborn(address, mac, now) {
-            return;
+        let counts = match member {
+            Some(_) => self.conflicts.is_stubborn(address, mac, now),
+            None => self.conflicts.is_confirmed(address, mac, link, now),
+        };
+        if counts {
+            self.report(Conflict { address, mac, link, served: true, member }, now, effects);
         }
-        self.report(Conflict { address, mac, link, served: true, member }, now, effects);
+    }
+
+    /// Asks the wire for the addresses that another host was heard to speak for.
+    pub(super) fn ask_for_disputed(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(peers) = self.peers.as_ref().filter(|_| self.phase.decides()) else { return };
+        for (address, link) in self.conflicts.questions_due(now) {
+            effects.extend(peers.ask(link, address, None));
+        }
     }
 
     pub(super) fn report(&mut self, conflict: Conflict, now: Moment, effects: &mut Vec<Effect>) {

@@ -92,10 +92,13 @@ fn one_without_links_is_not_woken_for_a_conflict_that_is_over() {
     let mac = MacAddr([2, 0, 0, 0, 0, 99]);
     let kind = HeardKind::Conflict;
     let heard = Heard { link: IfIndex(1), address: ip(1), mac, source: mac, kind };
-    engine.on([Event::Heard(heard)], at(5_000));
+    let asked = engine.on([Event::Heard(heard)], at(5_000));
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Question { .. })), "{asked:?}");
+    assert_eq!(engine.conflicts.all().len(), 0, "one frame may be anybody's");
+    engine.on([Event::Heard(heard)], at(5_002));
     assert_eq!(engine.conflicts.all().len(), 1);
-    engine.on([Event::Links(vec![])], at(5_001));
-    live(&mut engine, at(5_001), at(600_000));
+    engine.on([Event::Links(vec![])], at(5_003));
+    live(&mut engine, at(5_003), at(600_000));
     engine.on([Event::Links(vec![link(1)])], at(600_000));
     live(&mut engine, at(600_000), at(610_000));
     assert_eq!((engine.is_active(), engine.conflicts.all().len()), (true, 0));
