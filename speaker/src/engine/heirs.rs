@@ -55,12 +55,19 @@ impl Heirs {
             }
             self.forget(key);
         }
-        let ranked = candidates.iter().map(|candidate| {
-            let Candidate { served, weight, lot, node } = *candidate;
+        let given = self.given.get(&lost.cloned());
+        let mut own = lost.map(|lost| (lost, self.loads.entry(lost.clone()).or_default()));
+        let mut load = |node: &NodeName| {
             // New groups come in any order, to each in another: for them only the lot is the same
             // everywhere, and the plan evens out what that leaves uneven.
-            let load = lost.map_or(0, |lost| self.load(node, lost, book));
-            ((served, weight, Reverse(load), lot, Reverse(node)), node)
+            let Some((lost, loads)) = &mut own else { return 0 };
+            let given = given.and_then(|given| given.get(node)).copied().unwrap_or(0);
+            // What it has of the lost one already is in `given`.
+            *loads.entry(node.clone()).or_insert_with(|| own_load(book, node, lost)) + given
+        };
+        let ranked = candidates.iter().map(|candidate| {
+            let Candidate { served, weight, lot, node } = *candidate;
+            ((served, weight, Reverse(load(node)), lot, Reverse(node)), node)
         });
         let heir = ranked.max()?.1.clone();
         let addresses = group.addresses.len();
@@ -69,23 +76,6 @@ impl Heirs {
         let choice = Choice { lost: lost.cloned(), heir: heir.clone(), addresses };
         self.chosen.insert(*key, choice);
         Some(heir)
-    }
-
-    /// How many addresses `node` has, those of `lost` that it was given among them.
-    fn load(&mut self, node: &NodeName, lost: &NodeName, book: &Book) -> usize {
-        let given = self.given.get(&Some(lost.clone())).and_then(|given| given.get(node));
-        let given = given.copied().unwrap_or(0);
-        if !self.loads.contains_key(lost) {
-            self.loads.insert(lost.clone(), BTreeMap::new());
-        }
-        let Some(loads) = self.loads.get_mut(lost) else { return given };
-        // What it has of the lost one already is in `given`.
-        let own = loads.get(node).copied().unwrap_or_else(|| {
-            let own = own_load(book, node, lost);
-            loads.insert(node.clone(), own);
-            own
-        });
-        own + given
     }
 
     /// The groups that have an heir.

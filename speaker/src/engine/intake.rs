@@ -112,16 +112,13 @@ impl Engine {
 
     /// These are the node's interfaces.
     fn links(&mut self, links: Vec<LinkFacts>, now: Moment, effects: &mut Vec<Effect>) {
-        let is_eligible = |link: &&LinkFacts| eligible(link, &self.settings.exclusions).is_ok();
         let before = self.links.as_ref().map(|links| self.eligible(links));
         let after = self.eligible(&links);
+        // What was refused of a link says nothing of the one that comes after it.
+        self.refused.retain(|index, _| after.iter().any(|port| port.index == *index));
         if before.as_ref() != Some(&after) {
             effects.push(Effect::Ports(after));
         }
-        // What was refused of a link says nothing of the one that comes after it.
-        let there: BTreeSet<IfIndex> =
-            links.iter().filter(is_eligible).map(|link| link.index).collect();
-        self.refused.retain(|index, _| there.contains(index));
         self.links = Some(links);
         self.use_links(now);
     }

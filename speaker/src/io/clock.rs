@@ -57,6 +57,14 @@ pub fn wall_clock_millis() -> u64 {
     since.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Until then; without a time, for ever.
+pub async fn sleep_until(when: Option<Instant>) {
+    match when {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,7 +170,7 @@ impl Splitter {
 }
 
 /// Its bytes on the wire.
-fn size(value: &impl Serialize) -> usize {
+pub(super) fn size(value: &impl Serialize) -> usize {
     // Fails only for types that serde cannot describe, which these are not.
     postcard::experimental::serialized_size(value).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 use crds::model::ids::NodeName;
 use serde::{Deserialize, Serialize};
 
-use super::part::Part;
+use super::part::{Part, size};
 use crate::limits;
 
 /// A word and who says it.
@@ -62,7 +62,6 @@ pub struct Digest {
 impl Digest {
     /// All pages; the first asks for a `reply`, if that is wanted.
     pub fn pages(known: Vec<Entry>, reply: bool) -> Vec<Self> {
-        let size = |entry: &Entry| postcard::experimental::serialized_size(entry).unwrap_or(0);
         // How many entries there are, which page of how many, and whether to reply.
         let room = limits::WORD - 3 - 3 - 3 - 1;
         let mut pages = vec![Vec::new()];

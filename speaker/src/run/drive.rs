@@ -8,7 +8,7 @@ use super::Waiting;
 use super::memory::Memory;
 use super::shell::Shell;
 use crate::engine::{Effect, Engine, Event};
-use crate::io::clock::Clock;
+use crate::io::clock::{Clock, sleep_until};
 use crate::mesh::seal::Keyring;
 
 /// Events taken at one time, so that a thousand Services at once cost one election.
@@ -60,21 +60,9 @@ pub(super) async fn drive(
         shell.metrics.set_mesh(engine.mesh_counts());
         *waiting.lock().unwrap_or_else(PoisonError::into_inner) = engine.waits_for();
         let deadline = engine.next_deadline().map(|moment| clock.instant(moment));
-        let wake = async {
-            match deadline {
-                Some(instant) => tokio::time::sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        };
         let next_try = shell.ports.next_try();
-        let try_again = async {
-            match next_try {
-                Some(instant) => tokio::time::sleep_until(instant).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            () = try_again => shell.try_again(),
+            () = sleep_until(next_try) => shell.try_again(),
             _ = incoming.events.recv_many(&mut batch, BATCH) => {}
             Some(keys) = incoming.keys.recv() => {
                 if engine.set_keys(keys, clock.now()) {
@@ -82,7 +70,7 @@ pub(super) async fn drive(
                 }
             }
             () = memory.due() => batch = memory.recall(),
-            () = wake => {}
+            () = sleep_until(deadline) => {}
         }
     }
 }

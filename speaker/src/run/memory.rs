@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::engine::Event;
-use crate::io::clock::{Clock, wall_clock_millis};
+use crate::io::clock::{Clock, sleep_until, wall_clock_millis};
 
 mod file;
 mod inputs;
@@ -93,10 +93,7 @@ impl Memory {
 
     /// Waits until what was known before is to be used; for ever if it is not.
     pub(super) async fn due(&self) {
-        match &self.before {
-            Some(before) => tokio::time::sleep_until(before.due).await,
-            None => std::future::pending().await,
-        }
+        sleep_until(self.before.as_ref().map(|before| before.due)).await;
     }
 
     /// What was known before of everything that the API server has not told of yet. Once.

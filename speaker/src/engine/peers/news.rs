@@ -9,7 +9,7 @@ use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
 use crate::ownership::part::Part;
-use crate::ownership::word::{Digest, Whom, Word};
+use crate::ownership::word::{Digest, Entry, Whom, Word};
 
 /// News is repeated after these times: what one frame in twenty loses, two more rarely do.
 const REPEATS: [Duration; 2] = [Duration::from_millis(60), Duration::from_millis(250)];
@@ -79,7 +79,18 @@ impl Peers {
 
     /// Tells `node` which statements are known here; and whether it is to say the same.
     pub(super) fn tell_digest(&mut self, node: &NodeName, reply: bool, effects: &mut Vec<Effect>) {
-        for page in Digest::pages(self.book.digest(&self.lives), reply) {
+        self.tell_known(node, self.book.digest(&self.lives), reply, effects);
+    }
+
+    /// The same of some of them.
+    pub(super) fn tell_known(
+        &mut self,
+        node: &NodeName,
+        known: Vec<Entry>,
+        reply: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        for page in Digest::pages(known, reply) {
             self.tell(node, Word::Digest(page), effects);
         }
     }

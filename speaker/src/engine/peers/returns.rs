@@ -11,7 +11,7 @@ use super::super::effect::Effect;
 use super::Peers;
 use crate::moment::Moment;
 use crate::ownership::life::Life;
-use crate::ownership::word::{Digest, Whom, Word};
+use crate::ownership::word::{Whom, Word};
 
 /// How often one that is missing and says something is asked whether it is there.
 const INQUIRE_EVERY: Duration = Duration::from_millis(200);
@@ -180,9 +180,7 @@ impl Peers {
         // Of one that is missed only now it cannot be told yet whether it will ever speak again.
         known.retain(|entry| matches!(self.lives.of(&entry.node), Life::Away | Life::Suspected));
         if !known.is_empty() {
-            for page in Digest::pages(known, false) {
-                self.tell(node, Word::Digest(page), effects);
-            }
+            self.tell_known(node, known, false, effects);
         }
     }
 }

@@ -1,10 +1,6 @@
 //! From the first event to the last: waiting, being told what is known, leaving.
 
-use std::net::SocketAddr;
-
 use super::*;
-use crate::mesh::Member;
-use crate::mesh::seal::SecretKey;
 use crate::respond::{Heard, HeardKind};
 
 #[test]
@@ -52,14 +48,7 @@ fn repeating_what_is_known_has_no_effect() {
 
 /// With a mesh, in which nobody else is.
 fn meshed() -> Engine {
-    let member = Member {
-        node: "n1".into(),
-        addr: SocketAddr::from(([192, 0, 2, 101], 7946)),
-        started: 0,
-        renewals: 0,
-    };
-    let keys = SecretKey::derive(b"secret").into();
-    let mesh = Some(mesh::Identity { member, instance: [1; 16], keys, seed: 1 });
+    let mesh = Some(neighbour::identity(1));
     Engine::new(Settings { mesh, ..engine().settings }, Moment::START)
 }
 
